@@ -1,0 +1,7 @@
+"""TFLite (LiteRT): FlatBuffers written directly, channels-last, with fused activations."""
+
+from netglot.backends.tflite import dense, elementwise, spatial  # noqa: F401  (they register their operators)
+from netglot.backends.tflite.context import TFLiteBuilder, tflite_op
+from netglot.backends.tflite.writer import save
+
+__all__ = ["TFLiteBuilder", "save", "tflite_op"]

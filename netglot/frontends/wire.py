@@ -1,0 +1,137 @@
+"""The protobuf wire format over a memory-mapped file, without copying (specification: protobuf.dev, "Encoding").
+
+The protobuf library copies every `bytes` field at least twice and allocates before it checks. Here a field's value is a
+view of the file, so a weight blob becomes a NumPy array that still lies on the disk, and every length is checked
+against what is left before anything is touched. See docs/decisions/0002-wire-reader.md.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from netglot.errors import ConversionError, Origin
+
+VARINT, FIXED64, BYTES, START_GROUP, END_GROUP, FIXED32 = range(6)
+_FIXED = {FIXED64: 8, FIXED32: 4}
+
+
+def map_file(path: Path) -> memoryview:
+    """The file as a read-only view, mapped and not read."""
+    with path.open("rb") as file:
+        if not path.stat().st_size:
+            raise ConversionError("the file is empty", Origin(str(path)))
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field as it stands in the file: an int for a varint, otherwise a view of the bytes.
+
+    A run of unpacked fixed-size elements under one number comes as one field whose `stride` is the distance between
+    its elements (tag included).
+    """
+
+    number: int
+    wire: int
+    value: int | memoryview
+    stride: int = 0
+
+    @property
+    def bytes(self) -> memoryview:
+        if not isinstance(self.value, memoryview):
+            raise ValueError(f"field {self.number} holds a number where bytes were expected")
+        return self.value
+
+    @property
+    def int(self) -> int:
+        if not isinstance(self.value, int):
+            raise ValueError(f"field {self.number} holds bytes where a number was expected")
+        return self.value
+
+    @property
+    def text(self) -> str:
+        return str(self.bytes, "utf-8", "replace")
+
+    def array(self, dtype: str) -> np.ndarray:
+        """The elements of a packed field, or of an unpacked run, as a view of the file (unpacked: strided)."""
+        size = np.dtype(dtype).itemsize
+        if not self.stride:
+            if len(self.bytes) % size:
+                raise ValueError(f"field {self.number} has {len(self.bytes)} bytes, no multiple of {size}")
+            return np.frombuffer(self.bytes, dtype)
+        count = (len(self.bytes) + self.stride - size) // self.stride
+        return np.ndarray((count,), dtype, self.bytes, strides=(self.stride,))
+
+    def ints(self) -> list[int]:
+        """The elements of a `repeated int` field, packed or not."""
+        return [self.value] if isinstance(self.value, int) else list(_varints(self.value))
+
+
+def fields(view: memoryview) -> Iterator[Field]:
+    """The fields of one message, in order. ValueError says where the bytes are not a message."""
+    at = 0
+    while at < len(view):
+        start = at
+        tag, at = _varint(view, at)
+        number, wire = tag >> 3, tag & 7
+        if wire == VARINT:
+            value, at = _varint(view, at)
+            yield Field(number, wire, value)
+        elif wire == BYTES:
+            size, at = _varint(view, at)
+            yield Field(number, wire, _take(view, at, size))
+            at += size
+        elif wire in _FIXED:
+            size = _FIXED[wire]
+            _take(view, at, size)
+            end = _run_end(view, start, at - start, size)
+            yield Field(number, wire, view[at:end], size + at - start)
+            at = end
+        else:
+            raise ValueError(f"byte {start} starts no protobuf field (wire type {wire})")
+
+
+def _take(view: memoryview, at: int, size: int) -> memoryview:
+    if size > len(view) - at:
+        raise ValueError(f"a field claims {size:,} bytes where only {len(view) - at:,} are left (truncated file?)")
+    return view[at : at + size]
+
+
+def _varint(view: memoryview, at: int) -> tuple[int, int]:
+    result = shift = 0
+    while at < len(view) and shift < 64:
+        byte = view[at]
+        at += 1
+        result |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return result, at
+        shift += 7
+    raise ValueError("the bytes end in the middle of a number (truncated file?)")
+
+
+def _varints(view: memoryview) -> Iterator[int]:
+    at = 0
+    while at < len(view):
+        value, at = _varint(view, at)
+        yield value
+
+
+def _run_end(view: memoryview, start: int, tag_size: int, size: int) -> int:
+    """Where the run of equal tags that begins at `start` ends; grows by doubling, so a run costs linear time."""
+    stride = tag_size + size
+    tag = bytes(view[start : start + tag_size])
+    count, step = 1, 1
+    while True:
+        chunk = view[start + count * stride : start + (count + step) * stride]
+        rows = np.frombuffer(chunk, np.uint8)[: len(chunk) // stride * stride].reshape(-1, stride)
+        same = (rows[:, :tag_size] == np.frombuffer(tag, np.uint8)).all(axis=1)
+        equal = len(same) if same.all() else int(same.argmin())
+        count += equal
+        if equal < step:
+            return start + count * stride
+        step *= 2

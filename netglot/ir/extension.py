@@ -1,0 +1,103 @@
+"""Operators of the `netglot` domain: what ONNX has no operator for and what every target has a kernel for.
+
+Each is declared by one class: its schema is read from `run`, the NumPy reference (positional parameters are inputs,
+keyword-only ones attributes), `infer` gives the outputs' types, and `expand` writes it with ONNX operators, for
+runtimes that know only those. Keep this list short: what can be composed from ONNX operators is composed.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from onnx import defs
+
+from netglot.ir import types
+from netglot.ir.graph import Value
+
+if TYPE_CHECKING:
+    from netglot.ir.builder import Builder
+
+Result = tuple[np.dtype | None, types.Shape | None]
+
+
+class BoxNms:
+    """Greedy non-maximum suppression of one class, with an output of fixed size.
+
+    boxes: float [N, 4] as (y1, x1, y2, x2) or (x1, y1, x2, y2); scores: float [N]. Gives int64 [max_boxes]: indices of
+    the kept boxes by falling score, then -1. A box is dropped if its intersection over union with a kept one is
+    *greater* than iou_threshold, or if its score is not greater than score_threshold (NonMaxSuppression-11 of ONNX,
+    whose output has as many rows as boxes were kept; compiled targets need to know the size).
+    """
+
+    outputs = ("indices",)
+
+    @staticmethod
+    def run(
+        boxes: np.ndarray, scores: np.ndarray, *, max_boxes: int, iou_threshold: float = 0.5, score_threshold: float = 0.0
+    ) -> np.ndarray:
+        order = [i for i in np.argsort(-scores, kind="stable") if scores[i] > score_threshold]
+        kept: list[int] = []
+        for i in order:
+            if len(kept) < max_boxes and all(_overlap(boxes[i], boxes[j]) <= iou_threshold for j in kept):
+                kept.append(int(i))
+        return np.array(kept + [-1] * (max_boxes - len(kept)), np.int64)
+
+    @staticmethod
+    def infer(inputs: Sequence[Value | None], *, max_boxes: int, **_: Any) -> list[Result]:
+        return [(np.dtype(np.int64), (max_boxes,))]
+
+    @staticmethod
+    def expand(
+        g: Builder, boxes: Value, scores: Value, *, max_boxes: int, iou_threshold: float = 0.5, score_threshold: float = 0.0
+    ) -> Value:
+        """NonMaxSuppression, its third column, then padded with -1 and cut to max_boxes."""
+        batched = g.Unsqueeze(scores, [0, 1])
+        limits = (np.array(max_boxes, np.int64), np.float32(iou_threshold), np.float32(score_threshold))
+        chosen = g.NonMaxSuppression(g.Unsqueeze(boxes, [0]), batched, *(g.constant(limit) for limit in limits))
+        padded = g.Concat(g.Gather(chosen, np.array(2), axis=1), np.full(max_boxes, -1, np.int64), axis=0)
+        return g.Slice(padded, [0], [max_boxes])
+
+
+def _overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """Intersection over union of two boxes given by opposite corners."""
+    low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
+    shared = float(np.prod(np.maximum(high - low, 0)))
+    union = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - shared
+    return shared / union if union > 0 else 0.0
+
+
+OPERATORS: Mapping[str, Any] = {"BoxNms": BoxNms}
+
+
+@cache
+def schema(op: str) -> defs.OpSchema | None:
+    """An ONNX schema made from the signature of the operator's `run`, or None if there is no such operator."""
+    if op not in OPERATORS:
+        return None
+    parameters = inspect.signature(OPERATORS[op].run).parameters.values()
+    positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    return defs.OpSchema(
+        op, "netglot", 1, OPERATORS[op].__doc__,
+        inputs=[_formal(p.name, optional=p.default is not p.empty) for p in positional],
+        outputs=[_formal(name, optional=False) for name in OPERATORS[op].outputs],
+        attributes=[_attribute(p) for p in parameters if p.kind is p.KEYWORD_ONLY],
+    )  # fmt: skip
+
+
+def _formal(name: str, *, optional: bool) -> defs.OpSchema.FormalParameter:
+    options = defs.OpSchema.FormalParameterOption
+    return defs.OpSchema.FormalParameter(name, "tensor(float)", param_option=options.Optional if optional else options.Single)
+
+
+def _attribute(parameter: inspect.Parameter) -> defs.OpSchema.Attribute:
+    kinds = {"int": defs.OpSchema.AttrType.INT, "float": defs.OpSchema.AttrType.FLOAT, "str": defs.OpSchema.AttrType.STRING}
+    kind = kinds.get(str(parameter.annotation), defs.OpSchema.AttrType.INTS)
+    return defs.OpSchema.Attribute(parameter.name, kind, required=parameter.default is parameter.empty)
+
+
+def infer(op: str, attributes: Mapping[str, Any], inputs: Sequence[Value | None]) -> list[Result]:
+    return list(OPERATORS[op].infer(inputs, **attributes))

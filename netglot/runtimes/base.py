@@ -1,0 +1,33 @@
+"""What every runtime offers: names, types and shapes of a model's inputs and outputs, and `run`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+Arrays = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output as the model declares it. `layout`: its axes in memory, as Value.layout; None as they are."""
+
+    name: str
+    dtype: np.dtype
+    shape: tuple[int | str | None, ...]
+    layout: tuple[int, ...] | None = None
+
+
+class Runtime(ABC):
+    """A loaded model. `name` says whose code computes it."""
+
+    name: str
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+
+    @abstractmethod
+    def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        """The outputs by name, for inputs by name, both as the model stores them."""
