@@ -1,0 +1,5 @@
+"""`python -m netglot` is the command `netglot`."""
+
+from netglot.cli import main
+
+main()

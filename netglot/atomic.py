@@ -1,0 +1,49 @@
+"""Output that appears whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from netglot.errors import ConversionError, Origin
+
+
+@contextmanager
+def whole(path: Path, force: bool = False) -> Iterator[Path]:
+    """Gives a path in a temporary folder beside `path` to write to; what was written there is moved into place at the end.
+
+    Files written beside it (external weights) move too. If anything is raised inside, nothing is left. An existing
+    output is refused unless `force`.
+    """
+    if path.exists() and not force:
+        raise ConversionError("it exists already", Origin(str(path)), "Say --force to replace it.")
+    if not path.parent.is_dir():
+        raise ConversionError("there is no such folder", Origin(str(path.parent)))
+    with tempfile.TemporaryDirectory(prefix=".netglot-", dir=path.parent) as folder:
+        written = Path(folder) / path.name
+        yield written
+        for item in sorted(Path(folder).iterdir(), key=lambda item: item == written):
+            _move(item, path.with_name(item.name))
+
+
+def _move(item: Path, place: Path) -> None:
+    """Renames; an old file or folder at the place goes away only once the new one is complete."""
+    old = item.with_name(item.name + ".old")
+    if place.exists():
+        place.rename(old)
+    item.rename(place)
+    if old.is_dir():
+        shutil.rmtree(old)
+    elif old.exists():
+        old.unlink()
+
+
+def size(path: Path) -> int:
+    """Bytes of a file with its external data, or of everything in a folder."""
+    if path.is_dir():
+        return sum(item.stat().st_size for item in path.rglob("*") if item.is_file())
+    beside = path.with_name(path.name + ".data")
+    return path.stat().st_size + (beside.stat().st_size if beside.exists() else 0)

@@ -1,0 +1,288 @@
+"""The command line: flags and printing, nothing else. Only click is imported until a command needs more."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from netglot import __version__
+from netglot.errors import BAD_INPUT, ConversionError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from netglot.ir.graph import Graph
+    from netglot.verify import Report
+
+FILE = click.Path(path_type=Path)
+MEGA = 1e6
+
+
+class _InputType(click.ParamType):
+    """NAME:1x3x224x224[:float32], or NAME alone to cut the graph there."""
+
+    name = "NAME:SHAPE[:TYPE]"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str, str]:
+        import re
+
+        match = re.fullmatch(r"(?P<name>.+?)(?::(?P<shape>\d+(?:x\d+)*))?(?::(?P<dtype>[a-z]+\d*))?", value)
+        if match is None:
+            self.fail(f"{value!r} is not of the form NAME:1x3x224x224[:float32]", param, ctx)
+        return match["name"], match["shape"] or "", match["dtype"] or ""
+
+
+def _specs(items: tuple[tuple[str, str, str], ...]) -> dict[str, Any]:
+    import numpy as np
+
+    from netglot.frontends.options import TensorSpec
+
+    def spec(shape: str, dtype: str) -> TensorSpec:
+        try:
+            kind = np.dtype(dtype) if dtype else None
+        except TypeError:
+            raise ConversionError(f"there is no element type '{dtype}'") from None
+        return TensorSpec(tuple(map(int, shape.split("x"))) if shape else None, kind)
+
+    return {name: spec(shape, dtype) for name, shape, dtype in items}
+
+
+def _reports_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """One clear message and the exit code instead of a traceback."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except ConversionError as error:
+            for problem in error.problems:
+                click.echo(f"netglot: {problem}", err=True)
+            sys.exit(error.exit_code)
+        except (OSError, MemoryError) as error:
+            click.echo(f"netglot: {error}", err=True)
+            sys.exit(BAD_INPUT)
+
+    return run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Converts trained networks between formats, and proves that they stay equal.
+
+    Exit codes: 0 done and equal; 1 written but not equal within tolerance; 2 bad input or usage; 3 unsupported
+    operators.
+    """
+
+
+@main.command()
+@click.option("--from", "source_format", metavar="FMT", help="Source format; told from the files if missing.")
+@click.option("--to", "target_format", metavar="FMT", help="Target format; told from --output if missing.")
+@click.argument("model", type=FILE)
+@click.argument("weights", type=FILE, required=False)
+@click.option("-o", "out", type=FILE, help="What to write; by default beside you, named after the weights or the model.")
+@click.option("--input", "inputs", type=_InputType(), multiple=True, help="Shape of an input; an inner tensor cuts there.")
+@click.option("--output", "outputs", metavar="NAME", multiple=True, help="A tensor to compute; an inner one cuts there.")
+@click.option("--io-layout", type=click.Choice(["keep", "nchw", "nhwc"]), default="keep", help="Of inputs and outputs.")
+@click.option("--batch", type=click.IntRange(1), help="Size of the first axis of every input.")
+@click.option("--quantize", type=click.Choice(["fp16"]), help="Store weights in fewer bits.")
+@click.option("--plugin", "plugins", type=FILE, multiple=True, help="A Python file of yours that registers layers.")
+@click.option("--no-verify", is_flag=True, help="Write without proving that the result is equal.")
+@click.option("--report", "report_file", type=FILE, help="Write the figures as JSON, too.")
+@click.option("--force", is_flag=True, help="Replace an existing output.")
+@_reports_errors
+def convert(
+    source_format: str | None, target_format: str | None, model: Path, weights: Path | None, out: Path | None,
+    inputs: tuple[tuple[str, str, str], ...], no_verify: bool, report_file: Path | None, **options: Any,
+) -> None:  # fmt: skip
+    """Converts MODEL (with WEIGHTS) to another format and verifies the result."""
+    if out is None and target_format is None:
+        raise click.UsageError("say --to FMT or -o OUT")
+    from netglot.convert import convert as run
+
+    target = out or _default_output(weights or model, str(target_format))
+    with _progress(f"{model.name} → {target.name}"):
+        report = run(
+            model, target, weights=weights, source_format=source_format, target_format=target_format,
+            inputs=_specs(inputs), verify=not no_verify, **options,
+        )  # fmt: skip
+    _finish(report, report_file)
+
+
+def _default_output(source: Path, target_format: str) -> Path:
+    from netglot import formats
+
+    stem = source.name.removesuffix(".h5").rsplit(".", 1)[0]
+    return Path(stem + formats.get(target_format).suffixes[0])
+
+
+@main.command()
+@click.argument("model", type=FILE)
+@click.argument("weights", type=FILE, required=False)
+@click.option("--text", "as_text", is_flag=True, help="The whole graph as text.")
+@click.option("--json", "as_json", is_flag=True, help="The summary as JSON.")
+@_reports_errors
+def inspect(model: Path, weights: Path | None, as_text: bool, as_json: bool) -> None:
+    """Shows what MODEL holds; a Caffe prototxt can be inspected without weights."""
+    from netglot.convert import load
+
+    graph = load(model, weights, placeholders=True)
+    if as_text:
+        from netglot.ir.text import to_text
+
+        click.echo(to_text(graph))
+    elif as_json:
+        import json
+
+        click.echo(json.dumps(_summary(graph), indent=2))
+    else:
+        _print_summary(graph)
+    _print_warnings(graph.warnings)
+
+
+def _summary(graph: Graph) -> dict[str, Any]:
+    import dataclasses
+
+    from netglot.ir.statistics import statistics
+
+    def tensors(values: Any) -> list[dict[str, Any]]:
+        return [{"name": v.name, "dtype": str(v.dtype), "shape": list(v.shape or ())} for v in values]
+
+    figures = dataclasses.asdict(statistics(graph))
+    return {"name": graph.name, "inputs": tensors(graph.inputs), "outputs": tensors(graph.outputs)} | figures
+
+
+def _print_summary(graph: Graph) -> None:
+    from netglot.ir.types import text
+
+    summary = _summary(graph)
+    table = _table(f"{summary['name']}", "", "")
+    for kind, values in (("input", graph.inputs), ("output", graph.outputs)):
+        for value in values:
+            table.add_row(kind, f"{value.name}: {value.dtype} {text(value.shape)}")
+    table.add_row("operators", "\n".join(f"{count} {op}" for op, count in summary["ops"].items()))
+    table.add_row("parameters", f"{summary['parameters']:,}")
+    table.add_row("multiply-accumulates", f"{summary['macs']:,}")
+    table.add_row("weights", f"{summary['weight_bytes'] / MEGA:.2f} MB")
+    table.add_row("activations at once", f"{summary['peak_bytes'] / MEGA:.2f} MB")
+    _console().print(table)
+
+
+@main.command()
+@click.argument("source", type=FILE)
+@click.argument("target", type=FILE)
+@click.option("--inputs", type=FILE, help="An .npz file of inputs, instead of random ones.")
+@click.option("--samples", type=click.IntRange(1), default=4, show_default=True, help="How many random inputs.")
+@click.option("--rtol", type=float, help="Tolerance relative to an output's largest value.")
+@_reports_errors
+def verify(source: Path, target: Path, **options: Any) -> None:
+    """Runs SOURCE and TARGET on the same inputs and compares every element of every output."""
+    from netglot.convert import verify as run
+
+    with _progress(f"{source.name} = {target.name}?"):
+        report = run(source, target, **options)
+    _finish(report, None)
+
+
+@main.command()
+@_reports_errors
+def formats() -> None:
+    """Lists every source and target format, with how many operators each covers."""
+    from netglot.coverage import coverage
+
+    table = _table("Formats", "format", "reads", "writes", "files")
+    for row in coverage():
+        table.add_row(row.title, row.reads, row.writes, row.files)
+    _console().print(table)
+
+
+@main.command()
+@click.argument("files", type=FILE, nargs=-1, required=True)
+def validate(files: tuple[Path, ...]) -> None:
+    """Checks that each of FILES parses, its graph is sound and its weights are finite."""
+    from netglot.convert import validate as run
+
+    failed = 0
+    for file in files:
+        try:
+            graph = run(file)
+            click.echo(f"{file}: ok, {len(graph.nodes())} operators")
+        except ConversionError as error:
+            failed = max(failed, error.exit_code)
+            for problem in error.problems:
+                click.echo(f"netglot: {file}: {problem}", err=True)
+    sys.exit(failed)
+
+
+# -------------------------------------------------------------------- printing
+
+
+def _finish(report: Report, report_file: Path | None) -> None:
+    if report_file:
+        report_file.write_text(report.to_json() + "\n")
+    _print_warnings(report.warnings)
+    _print_report(report)
+    sys.exit(report.exit_code)
+
+
+def _print_report(report: Report) -> None:
+    if report.seconds:
+        click.echo(
+            f"{report.target}: {report.size / MEGA:.2f} MB, {report.nodes} operators, {report.seconds:.2f} s, "
+            f"{report.peak_memory / MEGA:.0f} MB peak memory"
+        )
+    if not report.verified:
+        click.echo("not verified")
+        return
+    table = _table("", "output", "shape", "difference / largest value", "")
+    for output in report.outputs:
+        shape = "x".join(map(str, output.shape))
+        verdict = output.why or ("equal" if output.ok(report.rtol) else f"worst at {list(output.worst)}")
+        table.add_row(output.name, shape, f"{output.error:.2e}", verdict)
+    _console().print(table)
+    click.echo(f"{'equal' if report.ok else 'NOT EQUAL'} within {report.rtol:g} on {report.samples} samples")
+    click.echo(f"expected: {report.expected_by}; computed: {report.computed_by}")
+    if report.first_departure:
+        click.echo(f"the first tensor that departs is {report.first_departure}")
+
+
+def _print_warnings(warnings: Any) -> None:
+    for warning in warnings:
+        click.echo(f"netglot: warning: {warning}", err=True)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def _table(title: str, *columns: str) -> Table:
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", show_header=any(columns))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[None]:
+    """A spinner with the elapsed time on a terminal, nothing in a pipe."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        progress.add_task(what, total=None)
+        yield

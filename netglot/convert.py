@@ -1,0 +1,271 @@
+"""The one story: load a model, improve its graph, write it for the target, prove that it is equal."""
+
+from __future__ import annotations
+
+import importlib.util
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from netglot import formats
+from netglot.atomic import size, whole
+from netglot.errors import ConversionError, Origin
+from netglot.formats import Format
+from netglot.frontends.options import LoadOptions, TensorSpec
+from netglot.ir.graph import Graph, Value
+from netglot.passes import pipeline
+from netglot.passes.io_layout import change_io_layout
+
+if TYPE_CHECKING:
+    from netglot.runtimes.base import Runtime
+    from netglot.verify import Report
+
+PathLike = str | Path
+SAMPLES = 4  # one of each kind of netglot.verify.inputs.KINDS
+
+
+@dataclass(frozen=True)
+class Model:
+    """A source on the disk with everything said about it."""
+
+    path: Path
+    weights: Path | None
+    format: Format
+    options: LoadOptions = LoadOptions()
+    outputs: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether the user asked for something else than the file as it is."""
+        return bool(self.outputs or self.options.inputs or self.options.batch)
+
+
+@dataclass(frozen=True)
+class WriteOptions:
+    """How to write: layout of the inputs and outputs (keep, nchw, nhwc) and storage of the weights (None, fp16)."""
+
+    io_layout: str = "keep"
+    quantize: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+def load(
+    model: PathLike, weights: PathLike | None = None, *, source_format: str | None = None,
+    inputs: Mapping[str, TensorSpec | Sequence[int]] | None = None, outputs: Sequence[str] = (), batch: int | None = None,
+    placeholders: bool = False,
+) -> Graph:  # fmt: skip
+    """Reads a model into a Graph.
+
+    inputs: shapes (or TensorSpec) for inputs by name; naming an inner tensor cuts the graph there. outputs: names of
+    the tensors to compute, inner ones too. batch: size of every input's first axis.
+    """
+    specs = {name: item if isinstance(item, TensorSpec) else TensorSpec(tuple(item)) for name, item in (inputs or {}).items()}
+    options = LoadOptions(specs, batch, placeholders)
+    return _load(_model(model, weights, source_format, options, tuple(outputs)))
+
+
+def _model(
+    path: PathLike, weights: PathLike | None, source_format: str | None, options: LoadOptions, outputs: tuple[str, ...]
+) -> Model:
+    first, second = formats.files(Path(path), Path(weights) if weights else None)
+    for item in (first, second):
+        if item is not None and not item.exists():
+            raise ConversionError("there is no such file", Origin(str(item)))
+    return Model(first, second, formats.get(source_format) if source_format else formats.detect(first), options, outputs)
+
+
+def _load(model: Model) -> Graph:
+    graph: Graph = model.format.load(model.path, model.weights, model.options)
+    _cut(graph, model)
+    graph.check()
+    return graph
+
+
+def _cut(graph: Graph, model: Model) -> None:
+    """--input and --output on inner tensors."""
+    inner = [_value(graph, name) for name in model.options.inputs]
+    added = [value for value in inner if value not in graph.inputs]
+    outputs = [_value(graph, name) for name in model.outputs]
+    if not added and not outputs:
+        return
+    keep = [value for value in graph.inputs if value in inner] if added else graph.inputs
+    graph.cut(list(dict.fromkeys([*keep, *added])) if added else None, outputs or None)
+
+
+def _value(graph: Graph, name: str) -> Value:
+    if name in graph:
+        return graph[name]
+    import difflib
+
+    near = difflib.get_close_matches(name, [value.name for value in graph.values()], n=3)
+    raise ConversionError(f"there is no tensor '{name}'" + (f"; near: {', '.join(near)}" if near else ""))
+
+
+def save(graph: Graph, path: PathLike, *, target_format: str | None = None, force: bool = False, **options: Any) -> int:
+    """Writes a copy of `graph` to `path` after the target's passes; returns the number of operators written.
+
+    options: io_layout, quantize. Raises UnsupportedError with every operator that the target lacks.
+    """
+    path = Path(path)
+    target = formats.get(target_format) if target_format else formats.detect(path)
+    return _save(graph.copy(), path, target, WriteOptions(**options), force)
+
+
+def _save(graph: Graph, path: Path, target: Format, options: WriteOptions, force: bool) -> int:
+    if options.quantize and options.quantize not in target.quantize:
+        able = [name for name, item in formats.FORMATS.items() if options.quantize in item.quantize]
+        raise ConversionError(f"{target.title} has no --quantize {options.quantize} yet; it works for {', '.join(able)}")
+    if target.name != "onnx":
+        _require_static(graph)
+    pipeline.run(graph, pipeline.COMMON)
+    change_io_layout(graph, options.io_layout)
+    extra = {"quantize": options.quantize} if options.quantize else {}
+    with whole(path, force) as written:
+        return target.save(graph, written, **extra)
+
+
+def _require_static(graph: Graph) -> None:
+    from netglot.ir.types import is_static, text
+
+    for value in graph.inputs:
+        if not is_static(value.shape):
+            example = "x".join(str(dim) if isinstance(dim, int) else "1" for dim in value.shape or ("1",))
+            raise ConversionError(
+                f"the input '{value.name}' has the shape {text(value.shape)}, and this target needs sizes",
+                hint=f"Give them: --input {value.name}:{example}",
+            )
+
+
+def convert(
+    model: PathLike, target: PathLike, *, weights: PathLike | None = None, source_format: str | None = None,
+    target_format: str | None = None, inputs: Mapping[str, TensorSpec | Sequence[int]] | None = None,
+    outputs: Sequence[str] = (), batch: int | None = None, io_layout: str = "keep", quantize: str | None = None,
+    plugins: Iterable[PathLike] = (), verify: bool = True, samples: int = SAMPLES, rtol: float | None = None,
+    force: bool = False,
+) -> Report:  # fmt: skip
+    """Converts `model` to `target` and, unless told not to, verifies the result. Returns the Report."""
+    from netglot.verify.report import Report
+
+    start = time.perf_counter()
+    for plugin in plugins:
+        load_plugin(Path(plugin))
+    specs = {name: item if isinstance(item, TensorSpec) else TensorSpec(tuple(item)) for name, item in (inputs or {}).items()}
+    source = _model(model, weights, source_format, LoadOptions(specs, batch), tuple(outputs))
+    path = Path(target)
+    target_ = formats.get(target_format) if target_format else formats.detect(path)
+    graph = _load(source)
+    options = WriteOptions(io_layout, quantize)
+    report = Report(str(source.path), str(path), warnings=graph.warnings)
+    report.nodes = _save(graph.copy() if verify else graph, path, target_, options, force)
+    report.seconds, report.size = time.perf_counter() - start, size(path)
+    if verify:
+        _prove(report, source, graph, target_, path, options, samples, rtol)
+    report.peak_memory = _peak_memory()
+    return report
+
+
+def _prove(
+    report: Report, source: Model, graph: Graph, target: Format, path: Path, options: WriteOptions, samples: int, rtol: float | None
+) -> None:
+    from netglot.verify import RTOL, differences, random_inputs
+
+    expected = _open(source, graph)
+    actual = _open_target(target, path)
+    report.rtol = RTOL[options.quantize or "float32"] if rtol is None else rtol
+    report.expected_by, report.computed_by = expected.name, actual.name
+    report.outputs, report.samples = differences(expected, actual, random_inputs(expected.inputs, samples))
+    if not report.ok:
+        report.first_departure = _bisect(graph, target, options, report.rtol)
+
+
+def _open(source: Model, graph: Graph | None = None) -> Runtime:
+    """The source's own runtime on its own file, where there is one; otherwise its graph on ONNX Runtime."""
+    if source.format.runtime and not source.changed and _runs_here(source.format):
+        runtime: Runtime = source.format.open(source.path)
+        return runtime
+    from netglot.runtimes.onnxruntime import OnnxRuntime
+
+    runtime = OnnxRuntime(graph if graph is not None else _load(source))
+    runtime.name += f" (the graph read from {source.format.title})"
+    return runtime
+
+
+def _open_target(target: Format, path: Path) -> Runtime:
+    return _open(Model(path, None, target))
+
+
+def _runs_here(item: Format) -> bool:
+    return item.name != "coreml" or sys.platform == "darwin"
+
+
+def _bisect(graph: Graph, target: Format, options: WriteOptions, rtol: float) -> str:
+    """Where the target departs: converts the graph cut at one tensor after another."""
+    from netglot.verify import first_departure
+
+    names = [node.output.name for node in graph.nodes() if node.output.dtype is not None and node.output.dtype.kind == "f"]
+    found = first_departure(names, lambda name: _departs(graph, name, target, options, rtol))
+    node = graph.producer(graph[found]) if found else None
+    return f"'{found}' of {node.op} ({node.origin})" if node else ""
+
+
+def _departs(graph: Graph, name: str, target: Format, options: WriteOptions, rtol: float) -> bool:
+    from netglot.runtimes.onnxruntime import OnnxRuntime
+    from netglot.verify import differences, random_inputs
+
+    part = graph.copy()
+    part.cut(outputs=[part[name]])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"part{target.suffixes[0]}"
+        _save(part.copy(), path, target, options, force=False)
+        expected, actual = OnnxRuntime(part), _open_target(target, path)
+        found, _ = differences(expected, actual, random_inputs(expected.inputs, SAMPLES))
+    return not all(output.ok(rtol) for output in found)
+
+
+def verify(
+    source: PathLike, target: PathLike, *, weights: PathLike | None = None, inputs: PathLike | None = None,
+    samples: int = SAMPLES, rtol: float | None = None,
+) -> Report:  # fmt: skip
+    """Compares two models: same inputs, same outputs. `inputs`: an .npz file instead of random samples."""
+    from netglot.verify import RTOL, Report, differences, random_inputs, read_inputs
+
+    expected = _open(_model(source, weights, None, LoadOptions(), ()))
+    actual = _open(_model(target, None, None, LoadOptions(), ()))
+    report = Report(str(source), str(target), rtol=RTOL["float32"] if rtol is None else rtol)
+    report.expected_by, report.computed_by = expected.name, actual.name
+    data = read_inputs(Path(inputs), expected.inputs) if inputs else random_inputs(expected.inputs, samples)
+    report.outputs, report.samples = differences(expected, actual, data)
+    report.size, report.peak_memory = size(Path(target)), _peak_memory()
+    return report
+
+
+def validate(path: PathLike) -> Graph:
+    """Reads a model, checks its graph and that its weights are finite; raises ConversionError otherwise."""
+    import numpy as np
+
+    from netglot.errors import Problem
+
+    graph = load(path)
+    bad = [value.name for value in graph.constants() if value.array.dtype.kind == "f" and not np.isfinite(value.array).all()]
+    if bad:
+        raise ConversionError([Problem(f"the weights '{name}' hold NaN or infinity", Origin(str(path))) for name in bad])
+    return graph
+
+
+def load_plugin(path: Path) -> None:
+    """Runs the user's file, which registers layers of their own (see docs/plugins.md)."""
+    spec = importlib.util.spec_from_file_location(f"netglot_plugin_{path.stem}", path)
+    if spec is None or spec.loader is None or not path.exists():
+        raise ConversionError("not a Python file", Origin(str(path)))
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+def _peak_memory() -> int:
+    """Bytes of resident memory at the worst moment of this process."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

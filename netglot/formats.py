@@ -1,0 +1,110 @@
+"""Every format netglot knows: how it is told from the files, and which module reads, writes and runs it."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from netglot.errors import ConversionError, Origin
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format. `reader`, `writer`: modules with load() and save(); `runtime`: module:class, imported when used.
+
+    """
+
+    name: str
+    title: str
+    suffixes: tuple[str, ...] = ()
+    reader: str = ""
+    writer: str = ""
+    runtime: str = ""
+    is_folder: bool = False
+    quantize: frozenset[str] = frozenset()
+
+    def load(self, path: Path, weights: Path | None, options: Any) -> Any:
+        return self._module(self.reader, "read").load(path, weights, options)
+
+    def save(self, graph: Any, path: Path, **options: Any) -> int:
+        return int(self._module(self.writer, "written").save(graph, path, **options))
+
+    def open(self, path: Path) -> Any:
+        module, name = self.runtime.split(":")
+        return getattr(importlib.import_module(module), name)(path)
+
+    def _module(self, name: str, verb: str) -> Any:
+        if not name:
+            raise ConversionError(f"{self.title} can't be {verb} yet")
+        return importlib.import_module(name)
+
+
+FP16 = frozenset({"fp16"})
+
+FORMATS = {
+    item.name: item
+    for item in (
+        Format("caffe", "Caffe", (".prototxt", ".caffemodel"), reader="netglot.frontends.caffe"),
+        Format("onnx", "ONNX", (".onnx",), "netglot.frontends.onnx", "netglot.backends.onnx",
+               "netglot.runtimes.onnxruntime:OnnxRuntime"),
+        Format("coreml", "Core ML", (".mlpackage", ".mlmodel"), "netglot.frontends.coreml", "netglot.backends.coreml",
+               "netglot.runtimes.coreml:CoreMLRuntime", quantize=FP16),
+        Format("tflite", "TensorFlow Lite", (".tflite",), writer="netglot.backends.tflite",
+               runtime="netglot.runtimes.litert:LiteRT", quantize=FP16),
+        Format("cpp", "C++ source", ("_cpp",), writer="netglot.backends.cpp",
+               runtime="netglot.runtimes.compiled:CompiledCpp", is_folder=True),
+        Format("keras", "Keras", (".keras", ".h5", ".hdf5")),
+        Format("tensorflow", "TensorFlow", (".pb", ".pbtxt", ".meta")),
+        Format("pytorch", "PyTorch", (".pt2", ".pt", ".pth")),
+        Format("mxnet", "MXNet", ("-symbol.json", ".params")),
+    )
+}  # fmt: skip
+
+
+def sources() -> list[str]:
+    return [name for name, item in FORMATS.items() if item.reader]
+
+
+def targets() -> list[str]:
+    return [name for name, item in FORMATS.items() if item.writer]
+
+
+def get(name: str) -> Format:
+    if name not in FORMATS:
+        raise ConversionError(f"there is no format '{name}'; the formats are {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+def detect(path: Path) -> Format:
+    """The format of an existing file or of a file to be written, by its name (a C++ folder: by its CMakeLists)."""
+    if (path / "CMakeLists.txt").exists():
+        return FORMATS["cpp"]
+    name = path.name.lower().removesuffix(".caffemodel.h5") + (".caffemodel" if path.name.endswith("caffemodel.h5") else "")
+    for item in FORMATS.values():
+        if name.endswith(item.suffixes):
+            return item
+    known = ", ".join(suffix for item in FORMATS.values() for suffix in item.suffixes)
+    raise ConversionError("the format can't be told from the name", Origin(str(path)), f"Say it with --from or --to. Known: {known}")
+
+
+def files(model: Path, weights: Path | None) -> tuple[Path, Path | None]:
+    """The description and the weights of a model, whichever was named first; for Caffe the missing one is looked for.
+
+    A lone .prototxt goes with the .caffemodel of the same stem beside it, and the other way round.
+    """
+    if _is_weights(model) and (weights is None or weights.suffix == ".prototxt"):
+        return weights or model.with_name(_stem(model) + ".prototxt"), model
+    if weights is None and model.suffix == ".prototxt":
+        beside = [model.with_suffix(suffix) for suffix in (".caffemodel", ".caffemodel.h5")]
+        weights = next((path for path in beside if path.exists()), None)
+    return model, weights
+
+
+def _is_weights(path: Path) -> bool:
+    return path.name.endswith((".caffemodel", ".caffemodel.h5"))
+
+
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(".h5").removesuffix(".caffemodel")

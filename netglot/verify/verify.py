@@ -1,0 +1,66 @@
+"""Runs two models on the same inputs and compares what they compute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from netglot.errors import ConversionError
+from netglot.ir.types import text
+from netglot.runtimes.base import Runtime, Tensor
+from netglot.verify.compare import Difference, compare, merge
+
+Arrays = Mapping[str, np.ndarray]
+
+
+def differences(expected: Runtime, actual: Runtime, inputs: Iterable[Arrays]) -> tuple[list[Difference], int]:
+    """The worst Difference of each output over all `inputs` (as `expected` takes them), and how many there were."""
+    pairs = _pair_inputs(expected, actual)
+    samples = [compare(expected.run(item), _run(actual, pairs, expected, item)) for item in inputs]
+    return merge(samples), len(samples)
+
+
+def _pair_inputs(expected: Runtime, actual: Runtime) -> list[tuple[Tensor, Tensor]]:
+    wanted, found = [t.name for t in expected.inputs], [t.name for t in actual.inputs]
+    if wanted != found:
+        raise ConversionError(f"the inputs differ: {', '.join(wanted)} and {', '.join(found)}")
+    return list(zip(expected.inputs, actual.inputs, strict=True))
+
+
+def _run(actual: Runtime, pairs: Sequence[tuple[Tensor, Tensor]], expected: Runtime, item: Arrays) -> dict[str, np.ndarray]:
+    """Feeds `item` in the order in memory and the type that `actual` wants, and turns its outputs back."""
+    fed = {theirs.name: _feed(item[ours.name], ours, theirs) for ours, theirs in pairs}
+    outputs = actual.run(fed)
+    shapes = {tensor.name: tensor for tensor in expected.outputs}
+    return {name: _restore(array, shapes.get(name)) for name, array in outputs.items()}
+
+
+def _feed(array: np.ndarray, ours: Tensor, theirs: Tensor) -> np.ndarray:
+    moved = array.transpose(_to_last(array.ndim)) if _is_moved(array.shape, theirs.shape) else array
+    if any(isinstance(want, int) and want != have for want, have in zip(theirs.shape, moved.shape, strict=False)) or (
+        len(theirs.shape) != moved.ndim
+    ):
+        shapes = f"{text(ours.shape)} and {text(theirs.shape)}"
+        raise ConversionError(f"the input '{ours.name}' has different shapes in the two models: {shapes}")
+    return np.ascontiguousarray(moved, theirs.dtype)
+
+
+def _restore(array: np.ndarray, wanted: Tensor | None) -> np.ndarray:
+    if wanted is None or not _is_moved(wanted.shape, array.shape):
+        return array
+    return array.transpose(np.argsort(_to_last(array.ndim)))
+
+
+def _is_moved(first: Sequence[object], last: Sequence[object]) -> bool:
+    """Whether `last` is the channels-last form of `first` (--io-layout) and not just the same.
+
+    A wrong guess can't pass unseen: it makes the models unequal.
+    """
+    if len(first) != len(last) or len(first) != 4 or tuple(first) == tuple(last):
+        return False
+    return tuple(first[axis] for axis in _to_last(4)) == tuple(last)
+
+
+def _to_last(rank: int) -> tuple[int, ...]:
+    return (0, *range(2, rank), 1)
