@@ -1,2 +1,37 @@
-test:
-	.venv/bin/pytest -n 2
+# Two commands for a newcomer: `make demo` and `make test`. The rest is for whoever works on netglot.
+PYTHON ?= python3
+VENV := .venv
+DEMO := .venv-demo
+JOBS ?= 2
+SHARED := $(abspath ../shared)
+
+.PHONY: demo test lint unit oracles
+
+demo: $(DEMO)/.ready
+	$(DEMO)/bin/python examples/digits/demo.py
+
+test: $(VENV)/.ready oracles lint unit
+
+lint: $(VENV)/.ready
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check netglot tests benchmarks examples
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+unit: $(VENV)/.ready
+	OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n $(JOBS)
+
+# The real Caffe, where the project's shared folder has the script that unpacks it; elsewhere its tests skip.
+oracles:
+	@if [ -x $(SHARED)/oracles/caffe-setup ]; then $(SHARED)/oracles/caffe-setup; else echo "no shared oracles: their tests skip"; fi
+
+$(DEMO)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(DEMO)
+	$(DEMO)/bin/pip install --quiet --disable-pip-version-check .
+	touch $@
+
+$(VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@

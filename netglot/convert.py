@@ -175,7 +175,7 @@ def _prove(
     from netglot.verify import RTOL, differences, random_inputs
 
     expected = _open(source, graph)
-    actual = _open_target(target, path)
+    actual = _open(Model(path, None, target))
     report.rtol = RTOL[options.quantize or "float32"] if rtol is None else rtol
     report.expected_by, report.computed_by = expected.name, actual.name
     report.outputs, report.samples = differences(expected, actual, random_inputs(expected.inputs, samples))
@@ -195,8 +195,9 @@ def _open(source: Model, graph: Graph | None = None) -> Runtime:
     return runtime
 
 
-def _open_target(target: Format, path: Path) -> Runtime:
-    return _open(Model(path, None, target))
+def open_model(path: PathLike, weights: PathLike | None = None) -> Runtime:
+    """A model ready to run: by its own runtime, or read into a Graph and run by ONNX Runtime where it has none here."""
+    return _open(_model(path, weights, None, LoadOptions(), ()))
 
 
 def _runs_here(item: Format) -> bool:
@@ -222,7 +223,7 @@ def _departs(graph: Graph, name: str, target: Format, options: WriteOptions, rto
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"part{target.suffixes[0]}"
         _save(part.copy(), path, target, options, force=False)
-        expected, actual = OnnxRuntime(part), _open_target(target, path)
+        expected, actual = OnnxRuntime(part), _open(Model(path, None, target))
         found, _ = differences(expected, actual, random_inputs(expected.inputs, SAMPLES))
     return not all(output.ok(rtol) for output in found)
 
@@ -234,8 +235,7 @@ def verify(
     """Compares two models: same inputs, same outputs. `inputs`: an .npz file instead of random samples."""
     from netglot.verify import RTOL, Report, differences, random_inputs, read_inputs
 
-    expected = _open(_model(source, weights, None, LoadOptions(), ()))
-    actual = _open(_model(target, None, None, LoadOptions(), ()))
+    expected, actual = open_model(source, weights), open_model(target)
     report = Report(str(source), str(target), rtol=RTOL["float32"] if rtol is None else rtol)
     report.expected_by, report.computed_by = expected.name, actual.name
     data = read_inputs(Path(inputs), expected.inputs) if inputs else random_inputs(expected.inputs, samples)
