@@ -1,9 +1,9 @@
 """netglot: any trained network, from any framework, onto any device, proven equal.
 
-    graph  = netglot.load("deploy.prototxt", weights="net.caffemodel")
-    netglot.save(graph, "net.tflite")
-    report = netglot.convert("deploy.prototxt", "net.mlpackage", weights="net.caffemodel")
-    report = netglot.verify("net.onnx", "net.tflite")
+graph  = netglot.load("deploy.prototxt", weights="net.caffemodel")
+netglot.save(graph, "net.tflite")
+report = netglot.convert("deploy.prototxt", "net.mlpackage", weights="net.caffemodel")
+report = netglot.verify("net.onnx", "net.tflite")
 """
 
 from __future__ import annotations

@@ -11,17 +11,22 @@ from pathlib import Path
 from netglot.errors import ConversionError, Origin
 
 
-@contextmanager
-def whole(path: Path, force: bool = False) -> Iterator[Path]:
-    """Gives a path in a temporary folder beside `path` to write to; what was written there is moved into place at the end.
-
-    Files written beside it (external weights) move too. If anything is raised inside, nothing is left. An existing
-    output is refused unless `force`.
-    """
+def require_free(path: Path, force: bool) -> None:
+    """Raises ConversionError unless `path` can be written: its folder is there, and nothing is lost without `force`."""
     if path.exists() and not force:
         raise ConversionError("it exists already", Origin(str(path)), "Say --force to replace it.")
     if not path.parent.is_dir():
         raise ConversionError("there is no such folder", Origin(str(path.parent)))
+
+
+@contextmanager
+def whole(path: Path, force: bool = False) -> Iterator[Path]:
+    """Gives a path in a temporary folder beside `path`; what was written there is moved into place at the end.
+
+    Files written beside it (external weights) move too. If anything is raised inside, nothing is left. An existing
+    output is refused unless `force`.
+    """
+    require_free(path, force)
     with tempfile.TemporaryDirectory(prefix=".netglot-", dir=path.parent) as folder:
         written = Path(folder) / path.name
         yield written

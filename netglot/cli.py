@@ -25,7 +25,7 @@ FILE = click.Path(path_type=Path)
 MEGA = 1e6
 
 
-class _InputType(click.ParamType):
+class _InputType(click.ParamType[tuple[str, str, str]]):
     """NAME:1x3x224x224[:float32], or NAME alone to cut the graph there."""
 
     name = "NAME:SHAPE[:TYPE]"
@@ -87,9 +87,15 @@ def main() -> None:
 @click.option("--to", "target_format", metavar="FMT", help="Target format; told from --output if missing.")
 @click.argument("model", type=FILE)
 @click.argument("weights", type=FILE, required=False)
-@click.option("-o", "out", type=FILE, help="What to write; by default beside you, named after the weights or the model.")
-@click.option("--input", "inputs", type=_InputType(), multiple=True, help="Shape of an input; an inner tensor cuts there.")
-@click.option("--output", "outputs", metavar="NAME", multiple=True, help="A tensor to compute; an inner one cuts there.")
+@click.option(
+    "-o", "out", type=FILE, help="What to write; by default beside you, named after the weights or the model."
+)
+@click.option(
+    "--input", "inputs", type=_InputType(), multiple=True, help="Shape of an input; an inner tensor cuts there."
+)
+@click.option(
+    "--output", "outputs", metavar="NAME", multiple=True, help="A tensor to compute; an inner one cuts there."
+)
 @click.option("--io-layout", type=click.Choice(["keep", "nchw", "nhwc"]), default="keep", help="Of inputs and outputs.")
 @click.option("--batch", type=click.IntRange(1), help="Size of the first axis of every input.")
 @click.option("--quantize", type=click.Choice(["fp16"]), help="Store weights in fewer bits.")

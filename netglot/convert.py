@@ -8,12 +8,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netglot import formats
-from netglot.atomic import size, whole
+from netglot.atomic import require_free, size, whole
 from netglot.errors import ConversionError, Origin
 from netglot.formats import Format
 from netglot.frontends.options import LoadOptions, TensorSpec
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from netglot.verify import Report
 
 PathLike = str | Path
+Inputs = Mapping[str, TensorSpec | Sequence[int]]
 SAMPLES = 4  # one of each kind of netglot.verify.inputs.KINDS
 
 
@@ -51,12 +52,11 @@ class WriteOptions:
 
     io_layout: str = "keep"
     quantize: str | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 def load(
     model: PathLike, weights: PathLike | None = None, *, source_format: str | None = None,
-    inputs: Mapping[str, TensorSpec | Sequence[int]] | None = None, outputs: Sequence[str] = (), batch: int | None = None,
+    inputs: Inputs | None = None, outputs: Sequence[str] = (), batch: int | None = None,
     placeholders: bool = False,
 ) -> Graph:  # fmt: skip
     """Reads a model into a Graph.
@@ -64,9 +64,13 @@ def load(
     inputs: shapes (or TensorSpec) for inputs by name; naming an inner tensor cuts the graph there. outputs: names of
     the tensors to compute, inner ones too. batch: size of every input's first axis.
     """
-    specs = {name: item if isinstance(item, TensorSpec) else TensorSpec(tuple(item)) for name, item in (inputs or {}).items()}
-    options = LoadOptions(specs, batch, placeholders)
+    options = LoadOptions(_specs(inputs), batch, placeholders)
     return _load(_model(model, weights, source_format, options, tuple(outputs)))
+
+
+def _specs(inputs: Inputs | None) -> dict[str, TensorSpec]:
+    given = (inputs or {}).items()
+    return {name: item if isinstance(item, TensorSpec) else TensorSpec(tuple(item)) for name, item in given}
 
 
 def _model(
@@ -76,7 +80,9 @@ def _model(
     for item in (first, second):
         if item is not None and not item.exists():
             raise ConversionError("there is no such file", Origin(str(item)))
-    return Model(first, second, formats.get(source_format) if source_format else formats.detect(first), options, outputs)
+    return Model(
+        first, second, formats.get(source_format) if source_format else formats.detect(first), options, outputs
+    )
 
 
 def _load(model: Model) -> Graph:
@@ -119,7 +125,9 @@ def save(graph: Graph, path: PathLike, *, target_format: str | None = None, forc
 def _save(graph: Graph, path: Path, target: Format, options: WriteOptions, force: bool) -> int:
     if options.quantize and options.quantize not in target.quantize:
         able = [name for name, item in formats.FORMATS.items() if options.quantize in item.quantize]
-        raise ConversionError(f"{target.title} has no --quantize {options.quantize} yet; it works for {', '.join(able)}")
+        raise ConversionError(
+            f"{target.title} has no --quantize {options.quantize} yet; it works for {', '.join(able)}"
+        )
     if target.name != "onnx":
         _require_static(graph)
     pipeline.run(graph, pipeline.COMMON)
@@ -143,7 +151,7 @@ def _require_static(graph: Graph) -> None:
 
 def convert(
     model: PathLike, target: PathLike, *, weights: PathLike | None = None, source_format: str | None = None,
-    target_format: str | None = None, inputs: Mapping[str, TensorSpec | Sequence[int]] | None = None,
+    target_format: str | None = None, inputs: Inputs | None = None,
     outputs: Sequence[str] = (), batch: int | None = None, io_layout: str = "keep", quantize: str | None = None,
     plugins: Iterable[PathLike] = (), verify: bool = True, samples: int = SAMPLES, rtol: float | None = None,
     force: bool = False,
@@ -154,10 +162,10 @@ def convert(
     start = time.perf_counter()
     for plugin in plugins:
         load_plugin(Path(plugin))
-    specs = {name: item if isinstance(item, TensorSpec) else TensorSpec(tuple(item)) for name, item in (inputs or {}).items()}
-    source = _model(model, weights, source_format, LoadOptions(specs, batch), tuple(outputs))
+    source = _model(model, weights, source_format, LoadOptions(_specs(inputs), batch), tuple(outputs))
     path = Path(target)
     target_ = formats.get(target_format) if target_format else formats.detect(path)
+    require_free(path, force)
     graph = _load(source)
     options = WriteOptions(io_layout, quantize)
     report = Report(str(source.path), str(path), warnings=graph.warnings)
@@ -170,7 +178,14 @@ def convert(
 
 
 def _prove(
-    report: Report, source: Model, graph: Graph, target: Format, path: Path, options: WriteOptions, samples: int, rtol: float | None
+    report: Report,
+    source: Model,
+    graph: Graph,
+    target: Format,
+    path: Path,
+    options: WriteOptions,
+    samples: int,
+    rtol: float | None,
 ) -> None:
     from netglot.verify import RTOL, differences, random_inputs
 
@@ -208,7 +223,9 @@ def _bisect(graph: Graph, target: Format, options: WriteOptions, rtol: float) ->
     """Where the target departs: converts the graph cut at one tensor after another."""
     from netglot.verify import first_departure
 
-    names = [node.output.name for node in graph.nodes() if node.output.dtype is not None and node.output.dtype.kind == "f"]
+    names = [
+        node.output.name for node in graph.nodes() if node.output.dtype is not None and node.output.dtype.kind == "f"
+    ]
     found = first_departure(names, lambda name: _departs(graph, name, target, options, rtol))
     node = graph.producer(graph[found]) if found else None
     return f"'{found}' of {node.op} ({node.origin})" if node else ""
@@ -251,9 +268,15 @@ def validate(path: PathLike) -> Graph:
     from netglot.errors import Problem
 
     graph = load(path)
-    bad = [value.name for value in graph.constants() if value.array.dtype.kind == "f" and not np.isfinite(value.array).all()]
+    bad = [
+        value.name
+        for value in graph.constants()
+        if value.array.dtype.kind == "f" and not np.isfinite(value.array).all()
+    ]
     if bad:
-        raise ConversionError([Problem(f"the weights '{name}' hold NaN or infinity", Origin(str(path))) for name in bad])
+        raise ConversionError(
+            [Problem(f"the weights '{name}' hold NaN or infinity", Origin(str(path))) for name in bad]
+        )
     return graph
 
 

@@ -12,9 +12,7 @@ from netglot.errors import ConversionError, Origin
 
 @dataclass(frozen=True)
 class Format:
-    """One format. `reader`, `writer`: modules with load() and save(); `runtime`: module:class, imported when used.
-
-    """
+    """One format. `reader`, `writer`: modules with load() and save(); `runtime`: module:class, imported when used."""
 
     name: str
     title: str
@@ -81,12 +79,16 @@ def detect(path: Path) -> Format:
     """The format of an existing file or of a file to be written, by its name (a C++ folder: by its CMakeLists)."""
     if (path / "CMakeLists.txt").exists():
         return FORMATS["cpp"]
-    name = path.name.lower().removesuffix(".caffemodel.h5") + (".caffemodel" if path.name.endswith("caffemodel.h5") else "")
+    name = path.name.lower().removesuffix(".caffemodel.h5") + (
+        ".caffemodel" if path.name.endswith("caffemodel.h5") else ""
+    )
     for item in FORMATS.values():
         if name.endswith(item.suffixes):
             return item
     known = ", ".join(suffix for item in FORMATS.values() for suffix in item.suffixes)
-    raise ConversionError("the format can't be told from the name", Origin(str(path)), f"Say it with --from or --to. Known: {known}")
+    raise ConversionError(
+        "the format can't be told from the name", Origin(str(path)), f"Say it with --from or --to. Known: {known}"
+    )
 
 
 def files(model: Path, weights: Path | None) -> tuple[Path, Path | None]:

@@ -53,7 +53,9 @@ def run_file(path: Path, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarr
     return open_model(path).run(inputs)
 
 
-def opencv(prototxt: Path, weights: Path, inputs: Mapping[str, np.ndarray], outputs: list[str]) -> dict[str, np.ndarray]:
+def opencv(
+    prototxt: Path, weights: Path, inputs: Mapping[str, np.ndarray], outputs: list[str]
+) -> dict[str, np.ndarray]:
     import cv2
 
     net = cv2.dnn.readNetFromCaffe(str(prototxt), str(weights))

@@ -154,7 +154,10 @@ def test_convert_bisects_a_broken_backend(tmp_path: Path, monkeypatch: pytest.Mo
 
     g = Builder(Graph("net"))
     x = g.graph.add_input("x", np.dtype(np.float32), (2, 5))
-    y = g.Gemm(g.Tanh(g.Elu(g.Sigmoid(g.Sub(x, 3.0)), name="culprit"), name="later"), RNG.standard_normal((5, 4)).astype(np.float32))
+    y = g.Gemm(
+        g.Tanh(g.Elu(g.Sigmoid(g.Sub(x, 3.0)), name="culprit"), name="later"),
+        RNG.standard_normal((5, 4)).astype(np.float32),
+    )
     g.graph.outputs = [y]
     save(g.graph.copy(), tmp_path / "source.onnx")
 

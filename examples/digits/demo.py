@@ -58,12 +58,22 @@ def accuracy(runtime: object) -> float:
 def show(rows: list[Row]) -> None:
     """The table."""
     table = Table(title="Caffe digits network → four targets")
-    for column in ("target", "size", "nodes", "seconds", "peak memory", "difference", "expected by", "computed by", "accuracy"):
+    for column in (
+        "target",
+        "size",
+        "nodes",
+        "seconds",
+        "peak memory",
+        "difference",
+        "expected by",
+        "computed by",
+        "accuracy",
+    ):
         table.add_column(column)
     for row in rows:
         table.add_row(
-            row.target, f"{row.size / 1e3:.0f} kB", str(row.nodes), f"{row.seconds:.2f}", f"{row.peak_memory / 1e6:.0f} MB",
-            f"{row.error:.1e}", row.expected_by, row.computed_by, f"{row.accuracy:.2%}",
+            row.target, f"{row.size / 1e3:.0f} kB", str(row.nodes), f"{row.seconds:.2f}",
+            f"{row.peak_memory / 1e6:.0f} MB", f"{row.error:.1e}", row.expected_by, row.computed_by, f"{row.accuracy:.2%}",
         )  # fmt: skip
     Console(width=max(150, Console().width)).print(table)
 

@@ -66,7 +66,7 @@ def attribute_proto(op_schema: defs.OpSchema | None, name: str, value: Any) -> o
     if isinstance(value, np.ndarray):
         return helper.make_attribute(name, onnx.numpy_helper.from_array(value, name))
     declared = op_schema.attributes.get(name) if op_schema else None
-    kind = int(declared.type.value) if declared else None
+    kind = int(declared.type.value) if declared else None  # type: ignore[attr-defined]
     if kind == onnx.AttributeProto.FLOAT:
         value = float(value)
     return helper.make_attribute(name, value, attr_type=kind)

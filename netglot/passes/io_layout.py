@@ -14,7 +14,9 @@ def change_io_layout(graph: Graph, io_layout: str) -> bool:
     if io_layout != "nhwc":
         return False
     moved = [_move_input(graph, value) for value in list(graph.inputs) if value.shape is not None and value.rank == 4]
-    moved += [_move_output(graph, value) for value in list(graph.outputs) if value.shape is not None and value.rank == 4]
+    moved += [
+        _move_output(graph, value) for value in list(graph.outputs) if value.shape is not None and value.rank == 4
+    ]
     return bool(moved)
 
 

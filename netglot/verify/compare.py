@@ -44,7 +44,9 @@ def compare(expected: Mapping[str, np.ndarray], actual: Mapping[str, np.ndarray]
     order = "" if list(expected) == list(actual) else f"the outputs are {', '.join(actual)}"
     result = [_difference(name, wanted, actual.get(name), order) for name, wanted in expected.items()]
     extra = [name for name in actual if name not in expected]
-    return result + [Difference(name, actual[name].shape, 0.0, np.inf, why="the source has no such output") for name in extra]
+    return result + [
+        Difference(name, actual[name].shape, 0.0, np.inf, why="the source has no such output") for name in extra
+    ]
 
 
 def _difference(name: str, wanted: np.ndarray, found: np.ndarray | None, order: str) -> Difference:

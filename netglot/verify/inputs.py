@@ -29,13 +29,15 @@ def _sample(rng: np.random.Generator, tensor: Tensor, kind: str) -> np.ndarray:
         return rng.integers(0, 2, shape).astype(bool)
     if tensor.dtype.kind in "iu":
         return rng.integers(0, 1 if kind == "zero" else 8, shape).astype(tensor.dtype)
-    values = {
-        "unit": lambda: rng.random(shape),
-        "normal": lambda: rng.standard_normal(shape),
-        "pixels": lambda: rng.integers(0, 256, shape),
-        "zero": lambda: np.zeros(shape),
-    }[kind]()
-    return np.asarray(values).astype(tensor.dtype)
+    return _values(rng, shape, kind).astype(tensor.dtype)
+
+
+def _values(rng: np.random.Generator, shape: tuple[int, ...], kind: str) -> np.ndarray:
+    if kind == "zero":
+        return np.zeros(shape)
+    if kind == "pixels":
+        return rng.integers(0, 256, shape)
+    return rng.random(shape) if kind == "unit" else rng.standard_normal(shape)
 
 
 def concrete(shape: Sequence[int | str | None]) -> tuple[int, ...]:
@@ -64,5 +66,3 @@ def _checked(array: np.ndarray, tensor: Tensor, path: Path) -> np.ndarray:
         text = f"'{tensor.name}' has shape {array.shape}, the model takes {tensor.shape}"
         raise ConversionError(text, Origin(str(path)))
     return array.astype(tensor.dtype)
-
-

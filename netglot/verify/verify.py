@@ -28,7 +28,9 @@ def _pair_inputs(expected: Runtime, actual: Runtime) -> list[tuple[Tensor, Tenso
     return list(zip(expected.inputs, actual.inputs, strict=True))
 
 
-def _run(actual: Runtime, pairs: Sequence[tuple[Tensor, Tensor]], expected: Runtime, item: Arrays) -> dict[str, np.ndarray]:
+def _run(
+    actual: Runtime, pairs: Sequence[tuple[Tensor, Tensor]], expected: Runtime, item: Arrays
+) -> dict[str, np.ndarray]:
     """Feeds `item` in the order in memory and the type that `actual` wants, and turns its outputs back."""
     fed = {theirs.name: _feed(item[ours.name], ours, theirs) for ours, theirs in pairs}
     outputs = actual.run(fed)

@@ -2,7 +2,16 @@
 
 from tests.ops.table import IMAGE, In, Row, ints
 
-REDUCTIONS = ["ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceProd"]
+REDUCTIONS = [
+    "ReduceSum",
+    "ReduceMean",
+    "ReduceMax",
+    "ReduceMin",
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceSumSquare",
+    "ReduceProd",
+]
 
 ROWS = [
     *(Row(op, (IMAGE, ints(2, 3)), {"keepdims": 1}) for op in REDUCTIONS),

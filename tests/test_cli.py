@@ -1,0 +1,264 @@
+"""The command: exit codes, messages, files left behind, what is imported."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from netglot.cli import main
+from tests.oracles import ROOT
+
+DIGITS = ROOT / "examples" / "digits"
+PROTOTXT, WEIGHTS = DIGITS / "deploy.prototxt", DIGITS / "digits.caffemodel"
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(item) for item in arguments])
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def refused(here: Path, code: int, *arguments: object) -> str:
+    """Runs a command that must fail with `code`, without a traceback and leaving nothing behind; gives its message."""
+    before = sorted(here.rglob("*"))
+    result = run(*arguments)
+    assert result.exit_code == code, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    assert "Traceback" not in result.output
+    assert sorted(here.rglob("*")) == before
+    return result.output
+
+
+# ------------------------------------------------------------------ the sentence
+
+
+def test_the_sentence_that_the_product_is_named_after(here: Path) -> None:
+    result = run("convert", "--from", "caffe", "--to", "coreml", PROTOTXT, WEIGHTS)
+    assert result.exit_code == 0, result.output
+    assert (here / "digits.mlpackage" / "Manifest.json").exists()
+    assert "equal within" in result.output
+
+
+def test_formats_are_detected_and_weights_found(here: Path) -> None:
+    for source in (PROTOTXT, WEIGHTS):
+        (here / source.name.replace("deploy", "digits")).write_bytes(source.read_bytes())
+    assert run("convert", "digits.prototxt", "-o", "a.tflite").exit_code == 0
+    assert run("convert", "digits.caffemodel", "-o", "b.onnx").exit_code == 0
+    assert run("verify", "a.tflite", "b.onnx").exit_code == 0
+    assert run("verify", "digits.prototxt", "a.tflite").exit_code == 0
+
+
+def test_python_dash_m(here: Path) -> None:
+    command = [sys.executable, "-m", "netglot", "convert", PROTOTXT, WEIGHTS, "--to", "onnx"]
+    done = subprocess.run([str(item) for item in command], capture_output=True, text=True, check=True)
+    assert "equal within" in done.stdout
+    assert done.stderr == "", "a pipe gets no progress"
+
+
+def test_report_and_no_verify(here: Path) -> None:
+    result = run("convert", PROTOTXT, WEIGHTS, "-o", "a.onnx", "--report", "r.json", "--no-verify")
+    assert result.exit_code == 0
+    assert "not verified" in result.output
+    report = json.loads((here / "r.json").read_text())
+    assert report["verified"] is False
+    assert report["size"] == (here / "a.onnx").stat().st_size
+    assert run("convert", PROTOTXT, WEIGHTS, "-o", "b.onnx", "--report", "r.json").exit_code == 0
+    report = json.loads((here / "r.json").read_text())
+    assert report["ok"] is True
+    assert 0 <= report["max_error"] <= report["rtol"]
+
+
+def test_batch_input_output_and_layout(here: Path) -> None:
+    import netglot
+
+    assert run("convert", PROTOTXT, WEIGHTS, "-o", "a.tflite", "--batch", "3", "--io-layout", "nhwc").exit_code == 0
+    from netglot.runtimes.litert import LiteRT
+
+    assert LiteRT(here / "a.tflite").inputs[0].shape == (3, 8, 8, 1)
+    assert run("convert", PROTOTXT, WEIGHTS, "-o", "b.onnx", "--input", "data:2x1x8x8:float32").exit_code == 0
+    assert run("convert", PROTOTXT, WEIGHTS, "-o", "c.onnx", "--output", "pool1").exit_code == 0
+    graph = netglot.load(here / "c.onnx")
+    assert [value.name for value in graph.outputs] == ["pool1"]
+    assert run("convert", PROTOTXT, WEIGHTS, "-o", "d.onnx", "--input", "pool1").exit_code == 0
+    graph = netglot.load(here / "d.onnx")
+    assert [value.name for value in graph.inputs] == ["pool1"]
+    assert [value.name for value in graph.outputs] == ["prob"]
+
+
+def test_fp16(here: Path) -> None:
+    for name in ("a.mlpackage", "a.tflite"):
+        assert run("convert", PROTOTXT, WEIGHTS, "-o", name, "--quantize", "fp16").exit_code == 0
+    assert "--quantize" in refused(here, 2, "convert", PROTOTXT, WEIGHTS, "-o", "a_cpp", "--quantize", "fp16")
+
+
+def test_plugin(here: Path) -> None:
+    text = PROTOTXT.read_text().replace('type: "ReLU"', 'type: "MyReLU"')
+    (here / "net.prototxt").write_text(text)
+    message = refused(here, 3, "convert", "net.prototxt", WEIGHTS, "-o", "a.onnx")
+    assert message.count("'MyReLU' is not supported") == text.count("MyReLU")
+    assert "Near: " in message
+    assert "ReLU" in message
+    (here / "mine.py").write_text(
+        "from netglot.frontends.caffe import caffe_layer\n\n\n"
+        "@caffe_layer('MyReLU')\ndef my_relu(g, x):\n    return g.Relu(x)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "netglot", "convert", "net.prototxt", WEIGHTS, "-o", "a.onnx", "--plugin", "mine.py"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+# ----------------------------------------------------------------------- refusals
+
+
+def test_an_existing_output_is_kept_without_force(here: Path) -> None:
+    (here / "a.onnx").write_text("mine")
+    assert "--force" in refused(here, 2, "convert", PROTOTXT, WEIGHTS, "-o", "a.onnx")
+    assert (here / "a.onnx").read_text() == "mine"
+    assert run("convert", PROTOTXT, WEIGHTS, "-o", "a.onnx", "--force").exit_code == 0
+    for _ in range(2):  # a folder is replaced whole, too
+        assert run("convert", PROTOTXT, WEIGHTS, "-o", "a.mlpackage", "--force", "--no-verify").exit_code == 0
+    assert sorted(item.name for item in here.iterdir()) == ["a.mlpackage", "a.onnx"]
+
+
+def test_not_equal_is_exit_code_1(here: Path) -> None:
+    for name, text in (("a", PROTOTXT.read_text()), ("b", PROTOTXT.read_text().replace("shift: -1", "shift: -0.9"))):
+        (here / f"{name}.prototxt").write_text(text)
+        assert run("convert", f"{name}.prototxt", WEIGHTS, "-o", f"{name}.onnx").exit_code == 0
+    result = run("verify", "a.onnx", "b.onnx")
+    assert result.exit_code == 1
+    assert "NOT EQUAL" in result.output
+
+
+@pytest.mark.parametrize("size", [1, 100, 5000, 51000])
+def test_truncated_weights(here: Path, size: int) -> None:
+    (here / "cut.caffemodel").write_bytes(WEIGHTS.read_bytes()[:size])
+    message = refused(here, 2, "convert", PROTOTXT, "cut.caffemodel", "-o", "a.tflite")
+    assert "cut.caffemodel" in message
+
+
+def test_wrong_weights(here: Path) -> None:
+    (here / "net.prototxt").write_text(PROTOTXT.read_text().replace("num_output: 24", "num_output: 20"))
+    message = refused(here, 2, "convert", "net.prototxt", WEIGHTS, "-o", "a.tflite")
+    for part in ("net.prototxt:", "layer '", "expected 20x1x4x4", "found 24x1x4x4"):
+        assert part in message
+
+
+CYCLE = """\
+layer { name: "a" type: "ReLU" bottom: "b" top: "a" }
+layer { name: "b" type: "ReLU" bottom: "a" top: "b" }"""
+MISSING = """\
+input: "x"
+input_dim: 1 input_dim: 2 input_dim: 3 input_dim: 4
+layer { name: "a" type: "ReLU" bottom: "y" top: "z" }"""
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        pytest.param(CYCLE, ["bottom 'b'", "cycle", "line 2"], id="cycle"),
+        pytest.param(MISSING, ["net.prototxt:3", "layer 'a'", "bottom 'y'", "--input y"], id="missing-bottom"),
+        pytest.param('name: "x"\nlayer { name: "a\0" }', ["net.prototxt:2", "\\x00"], id="NUL"),
+        pytest.param("", ["no layers"], id="empty"),
+        pytest.param("layer {", ["net.prototxt"], id="unclosed"),
+    ],
+)
+def test_bad_prototxt(here: Path, text: str, parts: list[str]) -> None:
+    (here / "net.prototxt").write_text(text)
+    message = refused(here, 2, "convert", "net.prototxt", WEIGHTS, "-o", "a.tflite")
+    for part in parts:
+        assert part in message
+
+
+def test_a_small_file_that_claims_ten_gigabytes(here: Path) -> None:
+    """layer { name: "x" blobs { data: 10 GB } }, of which 1 KB is there."""
+
+    def varint(value: int) -> bytes:
+        return bytes([value & 0x7F | (0x80 if value > 0x7F else 0)]) + (varint(value >> 7) if value > 0x7F else b"")
+
+    def field(number: int, size: int) -> bytes:
+        return varint(number << 3 | 2) + varint(size)
+
+    ten = 10_000_000_000
+    data = field(100, ten + 40) + field(1, 1) + b"x" + field(7, ten + 20) + field(5, ten) + bytes(1000)
+    (here / "big.caffemodel").write_bytes(data)
+    message = refused(here, 2, "convert", PROTOTXT, "big.caffemodel", "-o", "a.tflite")
+    assert "claims 10,000,000,040 bytes" in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["convert", "nothing.prototxt", "-o", "a.onnx"], "no such file"),
+        (["convert", PROTOTXT, WEIGHTS, "-o", "a.xyz"], "format"),
+        (["convert", PROTOTXT, WEIGHTS, "--to", "nonsense"], "formats are"),
+        (["convert", PROTOTXT, WEIGHTS], "--to"),
+        (["convert", PROTOTXT, WEIGHTS, "-o", "a.onnx", "--input", "data:axb"], "no tensor 'data:axb'"),
+        (["convert", PROTOTXT, WEIGHTS, "-o", "a.onnx", "--output", "pool9"], "near: pool1"),
+        (["convert", PROTOTXT, "-o", "a.onnx"], "weights"),
+        (["convert", PROTOTXT, WEIGHTS, "-o", "a.keras"], "yet"),
+        (["convert", PROTOTXT, WEIGHTS, "-o", "no/folder/a.onnx"], "no such folder"),
+        (["convert", PROTOTXT, WEIGHTS, "-o", "a.onnx", "--plugin", "none.py"], "Python file"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_bad_usage(here: Path, arguments: list[object], part: str) -> None:
+    assert part in refused(here, 2, *arguments)
+
+
+def test_validate(here: Path) -> None:
+    for source in (PROTOTXT, WEIGHTS):
+        (here / source.name.replace("deploy", "digits")).write_bytes(source.read_bytes())
+    assert run("validate", "digits.prototxt", "digits.caffemodel").exit_code == 0
+    (here / "digits.caffemodel").write_bytes(WEIGHTS.read_bytes()[:-3000])
+    assert run("validate", "digits.caffemodel").exit_code == 2
+
+
+def test_validate_finds_weights_that_are_not_finite(here: Path) -> None:
+    import numpy as np
+
+    import netglot
+
+    graph = netglot.load(PROTOTXT, WEIGHTS)
+    weight = next(value for value in graph.constants() if value.array.size > 100)
+    weight.data = weight.array.copy()
+    weight.data.flat[7] = np.nan
+    netglot.save(graph, "bad.onnx")
+    result = run("validate", "bad.onnx")
+    assert result.exit_code == 2
+    assert "NaN" in result.output
+
+
+# ------------------------------------------------------------------------- inspect
+
+
+def test_inspect(here: Path) -> None:
+    assert "Conv" in run("inspect", PROTOTXT, WEIGHTS).output
+    summary = json.loads(run("inspect", PROTOTXT, "--json").output)
+    assert summary["inputs"] == [{"name": "data", "dtype": "float32", "shape": [1, 1, 8, 8]}]
+    assert summary == json.loads(run("inspect", PROTOTXT, WEIGHTS, "--json").output), "no weights are needed"
+    assert "Conv(" in run("inspect", PROTOTXT, "--text").output
+
+
+def test_formats() -> None:
+    result = run("formats")
+    assert result.exit_code == 0
+    for name in ("caffe", "onnx", "coreml", "tflite", "cpp", "to come"):
+        assert name in result.output
+
+
+def test_nothing_heavy_is_imported_for_help() -> None:
+    run_help = "try: import netglot.__main__\nexcept SystemExit: pass\n"
+    code = f"import sys; sys.argv = ['netglot', '--help']\n{run_help}print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"numpy", "onnx", "networkx", "rich.console", "coremltools", "onnxruntime"} & set(modules)
