@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,33 +26,24 @@ FILE = click.Path(path_type=Path)
 MEGA = 1e6
 
 
-class _InputType(click.ParamType[tuple[str, str, str]]):
-    """NAME:1x3x224x224[:float32], or NAME alone to cut the graph there."""
-
-    name = "NAME:SHAPE[:TYPE]"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str, str]:
-        import re
-
-        match = re.fullmatch(r"(?P<name>.+?)(?::(?P<shape>\d+(?:x\d+)*))?(?::(?P<dtype>[a-z]+\d*))?", value)
-        if match is None:
-            self.fail(f"{value!r} is not of the form NAME:1x3x224x224[:float32]", param, ctx)
-        return match["name"], match["shape"] or "", match["dtype"] or ""
+_INPUT = re.compile(r"(?P<name>.+?)(?::(?P<shape>\d+(?:x\d+)*))?(?::(?P<dtype>[a-z]+\d*))?")
 
 
-def _specs(items: tuple[tuple[str, str, str], ...]) -> dict[str, Any]:
+def _specs(items: tuple[str, ...]) -> dict[str, Any]:
+    """NAME:1x3x224x224[:float32] each, or NAME alone to cut the graph there."""
     import numpy as np
 
     from netglot.frontends.options import TensorSpec
 
-    def spec(shape: str, dtype: str) -> TensorSpec:
+    def spec(match: re.Match[str]) -> TensorSpec:
         try:
-            kind = np.dtype(dtype) if dtype else None
+            kind = np.dtype(match["dtype"]) if match["dtype"] else None
         except TypeError:
-            raise ConversionError(f"there is no element type '{dtype}'") from None
-        return TensorSpec(tuple(map(int, shape.split("x"))) if shape else None, kind)
+            raise ConversionError(f"there is no element type '{match['dtype']}'") from None
+        return TensorSpec(tuple(map(int, match["shape"].split("x"))) if match["shape"] else None, kind)
 
-    return {name: spec(shape, dtype) for name, shape, dtype in items}
+    matches = [match for item in items if (match := _INPUT.fullmatch(item))]
+    return {match["name"]: spec(match) for match in matches}
 
 
 def _reports_errors(command: Callable[..., None]) -> Callable[..., None]:
@@ -106,7 +98,7 @@ def main() -> None:
 @_reports_errors
 def convert(
     source_format: str | None, target_format: str | None, model: Path, weights: Path | None, out: Path | None,
-    inputs: tuple[tuple[str, str, str], ...], no_verify: bool, report_file: Path | None, **options: Any,
+    inputs: tuple[str, ...], no_verify: bool, report_file: Path | None, **options: Any,
 ) -> None:  # fmt: skip
     """Converts MODEL (with WEIGHTS) to another format and verifies the result."""
     if out is None and target_format is None:
