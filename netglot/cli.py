@@ -83,7 +83,7 @@ def main() -> None:
     "-o", "out", type=FILE, help="What to write; by default beside you, named after the weights or the model."
 )
 @click.option(
-    "--input", "inputs", type=_InputType(), multiple=True, help="Shape of an input; an inner tensor cuts there."
+    "--input", "inputs", metavar="NAME:SHAPE[:TYPE]", multiple=True, help="Of an input; an inner tensor cuts there."
 )
 @click.option(
     "--output", "outputs", metavar="NAME", multiple=True, help="A tensor to compute; an inner one cuts there."
