@@ -165,6 +165,7 @@ def convert(
     source = _model(model, weights, source_format, LoadOptions(_specs(inputs), batch), tuple(outputs))
     path = Path(target)
     target_ = formats.get(target_format) if target_format else formats.detect(path)
+    target_.require_writer()
     require_free(path, force)
     graph = _load(source)
     options = WriteOptions(io_layout, quantize)

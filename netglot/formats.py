@@ -23,6 +23,10 @@ class Format:
     is_folder: bool = False
     quantize: frozenset[str] = frozenset()
 
+    def require_writer(self) -> None:
+        """Raises ConversionError, before any work is done, where nothing can write this format."""
+        self._module(self.writer, "written")
+
     def load(self, path: Path, weights: Path | None, options: Any) -> Any:
         return self._module(self.reader, "read").load(path, weights, options)
 
