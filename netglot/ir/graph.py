@@ -145,7 +145,7 @@ class Graph:
 
     def uses(self, value: Value) -> int:
         """How many nodes read `value`, plus how often it is an output of the graph."""
-        return self.nx.out_degree(value) + sum(value is out for out in self.outputs)
+        return int(self.nx.out_degree(value)) + sum(value is out for out in self.outputs)
 
     def constants(self) -> Iterator[Value]:
         return (value for value in self._names.values() if value.data is not None)
@@ -194,8 +194,11 @@ class Graph:
 
     def captures(self) -> list[Value]:
         """Values of an outer graph that this subgraph reads."""
-        read = [item for item in self.nx if isinstance(item, Value)] + self.outputs
-        return list(dict.fromkeys(v for v in read if self._names.get(v.name) is not v))
+        read = [item for item in self.nx if isinstance(item, Value) and self.nx.out_degree(item)] + self.outputs
+        return list(dict.fromkeys(value for value in read if not self._owns(value)))
+
+    def _owns(self, value: Value) -> bool:
+        return self._names.get(value.name) is value
 
     def remove_node(self, node: Node) -> None:
         """Removes a node and its outputs, which nothing may read any more."""
@@ -227,15 +230,20 @@ class Graph:
         An output keeps its name: where `old` is an output of the graph, `new` takes over its name, unless `new` is an
         input or an output already (then the caller must keep an Identity between them).
         """
-        for node in self.consumers(old):
+        if any(old is out for out in self.outputs):
+            self._replace_output(old, new)
+        for node in self.consumers(old) if old in self.nx else ():
             for graph in node.subgraphs():
                 graph.replace_uses(old, new)
             self.set_inputs(node, [new if value is old else value for value in node.inputs])
-        if any(old is out for out in self.outputs):
-            if new in self.inputs or new in self.outputs or new.is_constant:
+
+    def _replace_output(self, old: Value, new: Value) -> None:
+        """A subgraph's outputs have no name to keep where they are captured: only their order counts."""
+        if self._owns(old):
+            if new in self.inputs or new in self.outputs or new.is_constant or not self._owns(new):
                 raise ValueError(f"the output '{old.name}' can't become '{new.name}', which has a name of its own")
-            self.outputs = [new if out is old else out for out in self.outputs]
             self._swap_names(old, new)
+        self.outputs = [new if out is old else out for out in self.outputs]
 
     def _swap_names(self, a: Value, b: Value) -> None:
         a.name, b.name = b.name, a.name
@@ -265,7 +273,7 @@ class Graph:
         for node in self.nodes():
             other.add_node(_copy_node(node, known))
         other.inputs = [known[value] for value in self.inputs]
-        other.outputs = [known[value] for value in self.outputs]
+        other.outputs = [known.get(value, value) for value in self.outputs]
         return other
 
     def cut(self, inputs: Sequence[Value] | None = None, outputs: Sequence[Value] | None = None) -> None:
@@ -285,7 +293,8 @@ class Graph:
         self._drop([item for item in self.nx if item not in needed and item not in kept_inputs])
 
     def _detach(self, value: Value) -> None:
-        """Cuts `value` off from its producer, which keeps a dangling value in its place."""
+        """Cuts `value` off from its producer, which keeps a dangling value in its place, or from its data."""
+        value.data = None
         producer = self.producer(value)
         if producer is None:
             return
@@ -296,10 +305,9 @@ class Graph:
 
     def _needed(self) -> set[Node | Value]:
         """Everything that the outputs depend on, with all outputs of the nodes among it."""
-        needed: set[Node | Value] = set(self.outputs)
-        for value in self.outputs:
-            if value in self.nx:
-                needed |= nx.ancestors(self.nx, value)
+        roots = [value for value in self.outputs if value in self.nx]
+        layers = nx.bfs_layers(self.nx.reverse(copy=False), roots)  # one walk for all outputs together
+        needed: set[Node | Value] = {item for layer in layers for item in layer}.union(self.outputs)
         return needed.union(out for item in list(needed) if isinstance(item, Node) for out in item.outputs)
 
     def drop_unneeded(self) -> int:
