@@ -145,6 +145,7 @@ def test_nested_graphs() -> None:
 
 @pytest.mark.parametrize(("text", "line", "what"), [
     ("graph g() -> {\n y: float32[1] = Relu(x)\n}", 2, "'x' is not defined"),
+    ("graph g(x: finfo[1]) -> {\n}", 1, "no element type"),
     ("graph g(x: float99[1]) -> {\n}", 1, "no element type 'float99'"),
     ("graph g(x: float32[1]) -> x {\n const x: float32[] = 1\n}", 2, "'x' is defined twice"),
     ("graph g() -> {\n const c: float32[2] = [1, 2, 3]\n}", 2, "does not fit"),

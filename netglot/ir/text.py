@@ -25,7 +25,6 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 
 from netglot.errors import ConversionError, Origin, Problem
@@ -121,7 +120,7 @@ def _dims(shape: Shape) -> str:
 
 
 def _dtype(dtype: np.dtype | None) -> str:
-    return "?" if dtype is None else "string" if dtype.kind == "O" else dtype.name
+    return "?" if dtype is None else types.name_of(dtype)
 
 
 def _bytes(array: np.ndarray) -> bytes | memoryview:
@@ -318,9 +317,9 @@ class _Parser:
         if name == "?":
             return None
         try:
-            return np.dtype("O" if name == "string" else getattr(ml_dtypes, name, name))
-        except TypeError:
-            raise self.fail(f"there is no element type '{name}'") from None
+            return types.named(name)
+        except TypeError as error:
+            raise self.fail(str(error)) from None
 
     def shape(self) -> Shape:
         dims: list[int | str | None] = []

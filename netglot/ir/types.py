@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from math import prod
 
@@ -24,6 +24,23 @@ def to_onnx(dtype: np.dtype) -> int:
 def from_onnx(code: int) -> np.dtype:
     """The NumPy dtype of a TensorProto.DataType."""
     return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(code))
+
+
+def name_of(dtype: np.dtype) -> str:
+    """float32, bfloat16, int4, bool, string..."""
+    return "string" if dtype.kind == "O" else dtype.name
+
+
+def named(name: str) -> np.dtype:
+    """The dtype called `name` (see name_of); TypeError if there is none."""
+    if name not in _by_name():
+        raise TypeError(f"there is no element type '{name}'")
+    return _by_name()[name]
+
+
+@cache
+def _by_name() -> Mapping[str, np.dtype]:
+    return {name_of(dtype): dtype for dtype in map(from_onnx, onnx.helper.get_all_tensor_dtypes())}
 
 
 def is_static(shape: Shape | None) -> bool:
