@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -24,11 +25,13 @@ class LoadOptions:
 
     `inputs`: shapes and types that replace the model's own. `batch`: size of every input's first axis.
     `placeholders`: let weights that are not given be zeros that take no memory (to inspect a network without weights).
+    `mean`: a mean image (.binaryproto) that is subtracted from the first input.
     """
 
     inputs: Mapping[str, TensorSpec] = field(default_factory=dict)
     batch: int | None = None
     placeholders: bool = False
+    mean: Path | None = None
 
     def shape(self, name: str, shape: Shape | None) -> Shape | None:
         """The shape that input `name` is to have, where the model says `shape`."""

@@ -48,7 +48,7 @@ class Field:
         return self.value
 
     @property
-    def int(self) -> int:
+    def varint(self) -> int:
         if not isinstance(self.value, int):
             raise ValueError(f"field {self.number} holds bytes where a number was expected")
         return self.value
@@ -76,24 +76,58 @@ def fields(view: memoryview) -> Iterator[Field]:
     """The fields of one message, in order. ValueError says where the bytes are not a message."""
     at = 0
     while at < len(view):
+        field, at = _field(view, at)
+        yield field
+
+
+def _field(view: memoryview, start: int) -> tuple[Field, int]:
+    """The field that begins at `start`, and where it ends."""
+    number, wire, at = _tag(view, start)
+    if wire == VARINT:
+        value, end = _varint(view, at)
+        return Field(number, wire, value), end
+    if wire == BYTES:
+        size, at = _varint(view, at)
+        return Field(number, wire, _take(view, at, size)), at + size
+    if wire in _FIXED:
+        size = _FIXED[wire]
+        _take(view, at, size)
+        end = _run_end(view, start, at - start, size)
+        return Field(number, wire, view[at:end], size + at - start), end
+    if wire == START_GROUP:
+        inside, end = _group_end(view, at)
+        return Field(number, wire, view[at:inside]), end
+    raise ValueError(f"byte {start} starts no protobuf field (wire type {wire})")
+
+
+def _tag(view: memoryview, at: int) -> tuple[int, int, int]:
+    """(field number, wire type, where the value begins)."""
+    tag, end = _varint(view, at)
+    if not 0 < tag >> 3 < 1 << 29:
+        raise ValueError(f"byte {at} starts no protobuf field (number {tag >> 3})")
+    return tag >> 3, tag & 7, end
+
+
+def _group_end(view: memoryview, at: int) -> tuple[int, int]:
+    """(where the content of a group ends, where its end tag does). Groups nest; this does not recurse."""
+    depth = 1
+    while at < len(view):
         start = at
-        tag, at = _varint(view, at)
-        number, wire = tag >> 3, tag & 7
+        _, wire, at = _tag(view, at)
         if wire == VARINT:
-            value, at = _varint(view, at)
-            yield Field(number, wire, value)
+            _, at = _varint(view, at)
         elif wire == BYTES:
             size, at = _varint(view, at)
-            yield Field(number, wire, _take(view, at, size))
-            at += size
+            at += len(_take(view, at, size))
         elif wire in _FIXED:
-            size = _FIXED[wire]
-            _take(view, at, size)
-            end = _run_end(view, start, at - start, size)
-            yield Field(number, wire, view[at:end], size + at - start)
-            at = end
+            at += len(_take(view, at, _FIXED[wire]))
+        elif wire in (START_GROUP, END_GROUP):
+            depth += 1 if wire == START_GROUP else -1
         else:
             raise ValueError(f"byte {start} starts no protobuf field (wire type {wire})")
+        if not depth:
+            return start, at
+    raise ValueError("the bytes end inside of a group (truncated file?)")
 
 
 def _take(view: memoryview, at: int, size: int) -> memoryview:

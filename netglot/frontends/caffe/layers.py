@@ -1,103 +1,136 @@
-"""From prototxt messages to the layers that inference runs: upgrades old forms, drops what only training needs."""
+"""The layers of a network that inference runs, and the network's inputs."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from netglot.errors import ConversionError, Origin
+from netglot.frontends.caffe.layer import Layer, dims, make_layer
 from netglot.frontends.caffe.prototxt import Message
+from netglot.frontends.caffe.upgrade import merge_padding, old_layer
 
-# V1LayerParameter.LayerType -> today's name, where CamelCase of the parts is not already it.
-_V1_NAMES = {
-    "ABSVAL": "AbsVal", "ARGMAX": "ArgMax", "BNLL": "BNLL", "ELTWISE": "Eltwise", "EUCLIDEAN_LOSS": "EuclideanLoss",
-    "HDF5_DATA": "HDF5Data", "HDF5_OUTPUT": "HDF5Output", "IM2COL": "Im2col", "LRN": "LRN", "MVN": "MVN",
-    "RELU": "ReLU", "SOFTMAX_LOSS": "SoftmaxWithLoss", "TANH": "TanH",
-    "SIGMOID_CROSS_ENTROPY_LOSS": "SigmoidCrossEntropyLoss", "MULTINOMIAL_LOGISTIC_LOSS": "MultinomialLogisticLoss",
-}  # fmt: skip
+Shape = tuple[int, ...]
+Input = tuple[str, Shape | None, Origin]  # name, shape if the file says it, where
 
 # Layers that feed or judge a network; nothing of them remains in a deployed one.
-DATA_LAYERS = {
-    "Data", "ImageData", "MemoryData", "HDF5Data", "WindowData", "DummyData", "AnnotatedData", "Python",
-}  # fmt: skip
+DATA_LAYERS = {"Data", "ImageData", "MemoryData", "HDF5Data", "WindowData", "AnnotatedData", "VideoData"}
 TRAINING_LAYERS = {
     "Accuracy", "SoftmaxWithLoss", "EuclideanLoss", "HingeLoss", "InfogainLoss", "ContrastiveLoss",
     "MultinomialLogisticLoss", "SigmoidCrossEntropyLoss", "SmoothL1Loss", "MultiBoxLoss", "DetectionEvaluate",
     "HDF5Output", "Loss", "SmoothL1LossOHEM", "SoftmaxWithLossOHEM",
 }  # fmt: skip
 
-
 @dataclass
-class Layer:
-    """One layer as the prototxt has it, in today's form."""
+class Network:
+    """What is left of a prototxt for inference.
 
-    name: str
-    type: str
-    bottoms: list[str]
-    tops: list[str]
-    message: Message
-    origin: Origin
-    blobs: list[str] = field(default_factory=list)  # names of shared parameters, "" where not shared
+    `sources` are the blobs that data layers would make: their shape, if the file says it, and where.
+    `dropped` are labels, results of training layers and all that is computed from these alone; `judged` is what the
+    training layers read.
+    """
+
+    layers: list[Layer] = field(default_factory=list)
+    sources: dict[str, tuple[Shape | None, Origin]] = field(default_factory=dict)
+    dropped: set[str] = field(default_factory=set)
+    judged: set[str] = field(default_factory=set)
+    made: set[str] = field(default_factory=set)
+
+    def add(self, layer: Layer) -> None:
+        """Files one layer under what is kept, what feeds the network, or what goes."""
+        if is_source(layer):
+            shapes = _source_shapes(layer)
+            self.sources.update({top: (shapes.get(i), layer.origin) for i, top in enumerate(layer.tops)})
+            self.dropped.update(layer.tops[1:])
+        elif layer.type in TRAINING_LAYERS or (layer.bottoms and self.dropped.issuperset(layer.bottoms)):
+            self.dropped.update(top for top in layer.tops if top not in self.made)
+            self.judged.update(layer.bottoms)
+        else:
+            self.layers.append(layer)
+            self.made.update(layer.tops)
+            self.dropped.difference_update(layer.tops)
+
+    def unwanted(self) -> set[str]:
+        """Blobs that only training layers read: the labels among the inputs."""
+        return self.judged.difference(name for layer in self.layers for name in layer.bottoms)
 
 
-def read_layers(net: Message, file: str) -> list[Layer]:
-    """The layers that `caffe test` would run, in order."""
-    current = [_layer(message, file) for message in net.messages("layer")]
-    old = [_v1_layer(message, file) for message in net.messages("layers")]
+def read_network(net: Message, file: str) -> Network:
+    """The layers that `caffe test` would run, without what feeds and judges them, in order."""
+    current = [make_layer(message, file) for message in net.messages("layer")]
+    old = [old_layer(message, file) for message in net.messages("layers")]
     if current and old:
         raise ConversionError("the network mixes 'layer' and 'layers'", Origin(file, line=net.line_of("layers")))
-    kept = [layer for layer in current or old if _is_included(layer.message)]
-    return [layer for layer in kept if layer.type not in TRAINING_LAYERS and layer.type not in DATA_LAYERS]
+    state = net.messages("state")[-1] if net.messages("state") else Message()
+    kept = [layer for layer in current or old if is_included(layer, state)]
+    network = Network()
+    for layer in merge_padding(kept):
+        network.add(layer)
+    return network
 
 
-def _layer(message: Message, file: str) -> Layer:
-    name = str(message.get("name", ""))
-    return Layer(
-        name, str(message.get("type", "")), message.all("bottom"), message.all("top"), message,
-        Origin(file, name, message.line), [str(param.get("name", "")) for param in message.messages("param")],
-    )  # fmt: skip
+def is_included(layer: Layer, state: Message) -> bool:
+    """NetStateRule in the TEST phase (net.cpp, FilterNet): one `include` must meet, or else no `exclude` may."""
+    include, exclude = layer.message.messages("include"), layer.message.messages("exclude")
+    if include and exclude:
+        raise ConversionError("a layer has either include or exclude rules", layer.origin)
+    met = any(_meets(rule, state, layer.origin) for rule in include or exclude)
+    return met if include else not met
 
 
-def _v1_layer(message: Message, file: str) -> Layer:
-    layer = _layer(message, file)
-    layer.type = _v1_type(layer.type)
-    layer.blobs = [param for param in message.all("param") if isinstance(param, str)]
-    return layer
+def _meets(rule: Message, state: Message, origin: Origin) -> bool:
+    stages = set(map(str, state.all("stage")))
+    level = _level(state, "level", 0, origin)
+    return (
+        str(rule.get("phase", "TEST")) in ("TEST", "1")
+        and _level(rule, "min_level", level, origin) <= level <= _level(rule, "max_level", level, origin)
+        and stages.issuperset(map(str, rule.all("stage")))
+        and stages.isdisjoint(map(str, rule.all("not_stage")))
+    )
 
 
-def _v1_type(name: str) -> str:
-    return _V1_NAMES.get(name, re.sub(r"(?:^|_)([A-Z])([A-Z]*)", lambda m: m[1] + m[2].lower(), name))
+def _level(message: Message, name: str, default: int, origin: Origin) -> int:
+    value = message.get(name, default)
+    if not isinstance(value, int):
+        raise ConversionError(f"{name}: expected a whole number, found {value}", origin)
+    return value
 
 
-def _is_included(message: Message) -> bool:
-    """NetStateRule of the TEST phase, level 0, no stage: included if any rule meets, or if no `exclude` does."""
-    include, exclude = message.messages("include"), message.messages("exclude")
-    if include:
-        return any(_meets(rule) for rule in include)
-    return not any(_meets(rule) for rule in exclude)
+def is_source(layer: Layer) -> bool:
+    """Whether the layer only brings data from outside. A DummyData whose filler is constant makes a constant."""
+    if layer.type == "DummyData":
+        fillers = layer.param("dummy_data_param").messages("data_filler")
+        return any(str(filler.get("type", "constant")) != "constant" for filler in fillers)
+    return layer.type in DATA_LAYERS or (layer.type == "Python" and not layer.bottoms)
 
 
-def _meets(rule: Message) -> bool:
-    phase = str(rule.get("phase", "TEST"))
-    level_fits = rule.get("min_level", 0) <= 0 <= rule.get("max_level", 0)
-    return phase in ("TEST", "1") and level_fits and not rule.all("stage")
+def _source_shapes(layer: Layer) -> dict[int, Shape]:
+    """The shapes of a data layer's tops, as far as the prototxt says them."""
+    if layer.type == "MemoryData":
+        param = layer.param("memory_data_param")
+        sizes = dims([param.get(name, 0) for name in ("batch_size", "channels", "height", "width")], layer.origin)
+        return {0: sizes, 1: sizes[:1]}
+    if layer.type == "DummyData":
+        shapes = layer.param("dummy_data_param").messages("shape")
+        return {i: dims(shapes[min(i, len(shapes) - 1)].all("dim"), layer.origin) for i in range(len(layer.tops))
+                if shapes}  # fmt: skip
+    return {}
 
 
-def input_shapes(net: Message, layers: list[Layer]) -> Iterator[tuple[str, tuple[int, ...], Origin]]:
+def input_shapes(net: Message, layers: list[Layer], file: str) -> Iterator[Input]:
     """The network's inputs: legacy `input` fields first, then Input layers."""
-    names, dims = net.all("input"), net.all("input_dim")
-    shapes = [tuple(shape.all("dim")) for shape in net.messages("input_shape")]
-    shapes += [tuple(dims[i : i + 4]) for i in range(0, len(dims), 4)]
-    for i, name in enumerate(names):
-        yield name, shapes[i] if i < len(shapes) else (), Origin(layer=name, line=net.line_of("input"))
+    origin = Origin(file, line=net.line_of("input"))
+    sizes = net.all("input_dim")
+    shapes = [dims(shape.all("dim"), origin) for shape in net.messages("input_shape")]
+    shapes += [dims(sizes[i : i + 4], origin) for i in range(0, len(sizes), 4)]
+    for i, name in enumerate(net.all("input")):
+        yield str(name), shapes[i] if i < len(shapes) else None, Origin(file, str(name), origin.line)
     for layer in layers:
         if layer.type == "Input":
             yield from _input_layer(layer)
 
 
-def _input_layer(layer: Layer) -> Iterator[tuple[str, tuple[int, ...], Origin]]:
-    param = layer.message.get("input_param", Message())
-    shapes = [tuple(shape.all("dim")) for shape in param.messages("shape")]
+def _input_layer(layer: Layer) -> Iterator[Input]:
+    shapes = [dims(shape.all("dim"), layer.origin) for shape in layer.param("input_param").messages("shape")]
     for i, top in enumerate(layer.tops):
-        yield top, shapes[min(i, len(shapes) - 1)] if shapes else (), layer.origin
+        yield top, shapes[min(i, len(shapes) - 1)] if shapes else None, layer.origin

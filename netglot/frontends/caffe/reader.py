@@ -11,18 +11,21 @@ from typing import Any
 import numpy as np
 
 from netglot.errors import ConversionError, Origin, Problem, UnsupportedError
+from netglot.frontends.caffe import mean as mean_images
 from netglot.frontends.caffe import weights as weight_files
 from netglot.frontends.caffe.attributes import read_attributes
-from netglot.frontends.caffe.builder import CaffeBuilder
-from netglot.frontends.caffe.layers import Layer, input_shapes, read_layers
+from netglot.frontends.caffe.builder import WRONG_FILE, CaffeBuilder
+from netglot.frontends.caffe.layer import Layer
+from netglot.frontends.caffe.layers import Network, input_shapes, read_network
 from netglot.frontends.caffe.prototxt import Message, read
-from netglot.frontends.options import LoadOptions
+from netglot.frontends.options import LoadOptions, TensorSpec
 from netglot.ir.graph import Graph, Value
-from netglot.ir.types import text
+from netglot.ir.types import Shape, is_static, text
 from netglot.registry import Operator, SignatureError, registry
 
-# Fields of a layer message that are not parameters of its type.
-_COMMON = {
+# Fields of the network and of a layer that are not parameters of the layer's type.
+_NET_FIELDS = {"name", "input", "input_dim", "input_shape", "layer", "layers", "state", "force_backward", "debug_info"}
+_LAYER_FIELDS = {
     "name", "type", "bottom", "top", "param", "blobs_lr", "weight_decay", "include", "exclude", "phase", "loss_weight",
     "propagate_down", "blob_share_mode", "transform_param", "blobs",
 }  # fmt: skip
@@ -31,44 +34,39 @@ _COMMON = {
 def load(path: Path, weights: Path | None = None, options: LoadOptions = LoadOptions()) -> Graph:
     """Reads `path` (.prototxt) and `weights` (.caffemodel or .caffemodel.h5) into a Graph.
 
-    Outputs are the blobs that no layer reads, in the order pycaffe lists them (by name).
+    Outputs are the blobs that no layer reads, in the order pycaffe lists them (by name). Inputs keep their names; what
+    a layer writes over its own bottom is called `blob/layer` until the last one.
     """
     net = read(path)
-    layers = read_layers(net, str(path))
-    if not layers:
+    network = read_network(net, str(path))
+    if not network.layers:
         raise ConversionError("no layers in this file; is it a Caffe network?", Origin(str(path)))
-    if weights is None and not options.placeholders and _needs_weights(layers):
-        raise ConversionError("the network needs its weights: give the .caffemodel too", Origin(str(path)))
-    blobs = weight_files.read(weights) if weights else {}
-    return _Reader(net, layers, blobs, options, path).graph()
-
-
-def _needs_weights(layers: Sequence[Layer]) -> bool:
-    operators = [(layer, registry.find("caffe", layer.type)) for layer in layers]
-    return any(operator and _required(operator) > len(layer.bottoms) for layer, operator in operators)
-
-
-def _required(operator: Operator) -> int:
-    return sum(p.default is p.empty for p in operator.positional)
+    blobs = weight_files.read(weights) if weights else None
+    return _Reader(net, network, blobs, options, path).graph()
 
 
 class _Reader:
     """Blobs by name while the layers are walked in order."""
 
     def __init__(
-        self, net: Message, layers: list[Layer], weights: weight_files.Weights, options: LoadOptions, path: Path
+        self, net: Message, network: Network, weights: weight_files.Weights | None, options: LoadOptions, path: Path
     ) -> None:
-        self.net, self.layers, self.weights, self.options, self.file = net, layers, weights, options, str(path)
-        self.g = CaffeBuilder(Graph(str(net.get("name", path.stem))))
+        self.net, self.network, self.layers, self.options, self.file = net, network, network.layers, options, str(path)
+        self.weights = weights or {}
+        name = str(net.get("name") or path.stem)
+        self.g = CaffeBuilder(Graph(name), placeholders=options.placeholders, has_weights=weights is not None)
         self.blobs: dict[str, Value | None] = {}  # None: made by an unsupported layer
+        self.named: set[Value] = set()  # what has a blob's name already
         self.shared: dict[str, Value] = {}
         self.unread: dict[str, None] = {}
-        self.writers = Counter(top for layer in layers for top in layer.tops)
+        self.writers = Counter(top for layer in self.layers for top in layer.tops)
         self.problems: list[Problem] = []
 
     def graph(self) -> Graph:
-        for name, shape, origin in input_shapes(self.net, self.layers):
-            self.add_input(name, shape, origin)
+        for name in self.net.names():
+            if name not in _NET_FIELDS:
+                self.g.warn(f"the network has an unknown field {name}; it was ignored")
+        self.add_inputs()
         for layer in self.layers:
             if layer.type != "Input":
                 self.add_layer(layer)
@@ -77,27 +75,57 @@ class _Reader:
         self.g.graph.outputs = [value for name in sorted(self.unread) if (value := self.blobs[name]) is not None]
         return self.g.graph
 
-    def add_input(self, name: str, shape: tuple[int, ...], origin: Origin) -> None:
+    # ------------------------------------------------------------------- inputs
+
+    def add_inputs(self) -> None:
+        unwanted = self.network.unwanted()
+        for name, shape, origin in input_shapes(self.net, self.layers, self.file):
+            if name in self.blobs:
+                raise ConversionError(f"two inputs are called '{name}'", origin)
+            if name in unwanted:
+                self.g.warn(f"the input '{name}' is read by training layers only; it was dropped")
+            else:
+                self.add_input(name, shape, origin)
+
+    def add_input(self, name: str, shape: Shape | None, origin: Origin) -> None:
         wanted = self.options.shape(name, shape)
-        if not wanted:
-            where = Origin(self.file, origin.layer, origin.line)
-            raise ConversionError(f"the input '{name}' has no shape", where, hint=f"Give it: --input {name}:1x3x224x224")
-        self.writers[name] += not any(name in layer.tops for layer in self.layers if layer.type == "Input")
-        self.set_blob(name, self.g.graph.add_input(self.blob_name(name, "input"), np.dtype(np.float32), wanted))
+        if not is_static(wanted):
+            size = f" fixed shape (it is {text(wanted)})" if wanted else " shape"
+            raise ConversionError(f"the input '{name}' has no{size}", origin, f"Give it: --input {name}:1x3x224x224")
+        dtype = self.options.inputs.get(name, TensorSpec()).dtype or np.dtype(np.float32)
+        value = self.g.graph.add_input(name, dtype, wanted)
+        self.named.add(value)
+        with self.g.at(Origin(origin.file, name, origin.line)):
+            self.blobs[name] = self.prepared(value, origin)
+
+    def prepared(self, value: Value, origin: Origin) -> Value:
+        """The input as float32, and the first one without the mean image."""
+        if value.dtype != np.float32:
+            value = self.g.Cast(value, to=1)
+        if self.options.mean is None or len(self.g.graph.inputs) > 1:
+            return value
+        mean = mean_images.fitted(mean_images.read_mean(self.options.mean), value.sizes, origin)
+        return self.g.Sub(value, self.g.constant(mean))
+
+    # ------------------------------------------------------------------- layers
 
     def add_layer(self, layer: Layer) -> None:
         bottoms = [self.read_blob(name, layer) for name in layer.bottoms]
         operator = registry.find("caffe", layer.type)
+        tops: Sequence[Value | None] = [None] * len(layer.tops)
         if operator is None:
             self.problems.append(self.unsupported(layer, bottoms))
-        if operator is None or None in bottoms:
-            tops: Sequence[Value | None] = [None] * len(layer.tops)
-        else:
-            tops = self.call(operator, layer, [value for value in bottoms if value is not None])
+        elif None not in bottoms:
+            try:
+                tops = self.call(operator, layer, [value for value in bottoms if value is not None])
+            except UnsupportedError as error:
+                self.problems += error.problems
         for name, value in zip(layer.tops, tops, strict=True):
             self.name_top(name, value, layer)
 
     def call(self, operator: Operator, layer: Layer, bottoms: list[Value]) -> Sequence[Value]:
+        self.g.type, self.g.bottoms, self.g.tops, self.g.used = layer.type, len(bottoms), len(layer.tops), set()
+        self.g.in_place = layer.bottoms[:1] == layer.tops[:1]
         with self.g.at(layer.origin):
             attributes = self.attributes(operator, layer)
             blobs = self.layer_blobs(layer)
@@ -106,76 +134,107 @@ class _Reader:
             for group in groups:
                 tops += self.call_once(operator, layer, [*group, *blobs], attributes)
         if len(tops) < len(layer.tops):
-            raise ConversionError(f"{layer.type} has {len(tops)} tops, the prototxt names {len(layer.tops)}", layer.origin)
+            what = f"{layer.type} has {len(tops)} tops, the prototxt names {len(layer.tops)}"
+            raise ConversionError(what, layer.origin)
+        self.check_blobs(layer, blobs)
         return tops[: len(layer.tops)]
 
     def call_once(
         self, operator: Operator, layer: Layer, inputs: list[Value | None], attributes: dict[str, Any]
     ) -> list[Value]:
-        if self.options.placeholders and not self.weights:
-            inputs += [None] * (_required(operator) - len(inputs))
         try:
             result = operator(self.g, inputs, attributes)
         except SignatureError as error:
-            hint = "" if layer.name in self.weights else "The weights file has no blobs for this layer."
-            raise ConversionError(str(error), layer.origin, hint) from None
+            raise ConversionError(str(error), layer.origin) from None
         return list(result) if isinstance(result, (tuple, list)) else [] if result is None else [result]
 
     def attributes(self, operator: Operator, layer: Layer) -> dict[str, Any]:
         param = operator.options["param"] or _snake(layer.type) + "_param"
-        message = layer.message.get(param, Message(layer.origin.line))
-        attributes, unknown = read_attributes(operator, message, layer.origin)
+        attributes, unknown = read_attributes(operator, layer.param(param), layer.origin)
         unknown = [f"{param}.{name}" for name in unknown]
-        unknown += [name for name in layer.message.names() if name not in _COMMON and name != param]
+        unknown += [name for name in layer.message.names() if name not in _LAYER_FIELDS and name != param]
         for name in unknown:
             self.g.warn(f"{layer.type} does not know the field {name}; it was ignored")
         return attributes
 
+    # ------------------------------------------------------------ learned blobs
+
     def layer_blobs(self, layer: Layer) -> list[Value | None]:
         """The layer's learned blobs; a parameter that is shared by name is one constant."""
-        arrays = self.weights.get(layer.name, [])
-        names = layer.blobs + [""] * (len(arrays) - len(layer.blobs))
-        return [self.blob(layer, i, array, name) for i, (array, name) in enumerate(zip(arrays, names, strict=False))]
+        arrays = self.weights.get(layer.name, {})
+        names = dict(enumerate(layer.shared))
+        known = [i for i, name in names.items() if name in self.shared]
+        return [self.blob(layer, i, arrays.get(i), names.get(i, "")) for i in range(max([-1, *arrays, *known]) + 1)]
 
-    def blob(self, layer: Layer, index: int, array: np.ndarray, shared: str) -> Value:
-        if shared in self.shared:
-            return self.shared[shared]
-        value = self.g.constant(array, name=f"{layer.name}/{index}")
-        if shared:
+    def blob(self, layer: Layer, index: int, array: np.ndarray | None, shared: str) -> Value | None:
+        value = self.shared.get(shared)
+        if value is None and array is not None:
+            value = self.g.constant(array, name=f"{layer.name}/{index}")
+        if shared and value is not None:
             self.shared[shared] = value
+            self.g.permissive |= {value} if index < len(layer.permissive) and layer.permissive[index] else set()
         return value
+
+    def check_blobs(self, layer: Layer, blobs: list[Value | None]) -> None:
+        """Blobs that the layer did not ask for are of another network; those that became attributes are let go."""
+        given = [blob for blob in blobs if blob is not None]
+        if not self.g.used.issuperset(given):
+            what = f"{layer.type} has {len(self.g.used)} learned blobs here, found {len(given)}"
+            raise ConversionError(f"the weights do not fit the prototxt: {what}", layer.origin, WRONG_FILE)
+        for blob in given:
+            if not self.g.graph.uses(blob) and blob not in self.shared.values():
+                self.g.graph.remove_value(blob)
 
     # --------------------------------------------------------------- blob names
 
     def read_blob(self, name: str, layer: Layer) -> Value | None:
-        if name not in self.blobs and name in self.options.inputs:
-            self.add_input(name, (), layer.origin)
         if name not in self.blobs:
-            raise ConversionError(f"the bottom '{name}' is not there", layer.origin, hint=self.why_missing(name))
+            self.add_source(name, layer)
         self.unread.pop(name, None)
         return self.blobs[name]
+
+    def add_source(self, name: str, layer: Layer) -> None:
+        """Makes an input of a blob that a data layer would bring, or that the user gives a shape."""
+        shape, origin = self.network.sources.get(name, (None, layer.origin))
+        if self.options.shape(name, shape) is None:
+            raise ConversionError(f"the bottom '{name}' is not there", layer.origin, hint=self.why_missing(name))
+        self.add_input(name, shape, origin)
 
     def why_missing(self, name: str) -> str:
         later = next((layer for layer in self.layers if name in layer.tops), None)
         if later:
             return f"'{later.name}' makes it only at line {later.origin.line}: a cycle, or layers out of order."
-        return f"If it comes from a data layer, give its shape: --input {name}:1x3x224x224"
+        if name in self.network.sources:
+            return f"A data layer brings it; give its shape: --input {name}:1x3x224x224"
+        return f"No layer makes it. If it is an input, give its shape: --input {name}:1x3x224x224"
 
     def name_top(self, name: str, value: Value | None, layer: Layer) -> None:
         """The last writer of a blob gives it its name; earlier ones (in-place layers) are `blob/layer`."""
-        if value is not None and value.is_constant or value in self.g.graph.inputs or value in self.blobs.values():
-            value = self.g.Identity(value)
+        if value is not None and (value.is_constant or value in self.named):
+            with self.g.at(layer.origin):
+                value = self.g.Identity(value)
         if value is not None:
-            self.g.graph.rename(value, self.blob_name(name, layer.name))
-        self.set_blob(name, value)
-
-    def blob_name(self, name: str, layer: str) -> str:
-        self.writers[name] -= 1
-        return self.g.graph.unique_name(f"{name}/{layer}" if self.writers[name] > 0 else name)
-
-    def set_blob(self, name: str, value: Value | None) -> None:
+            self.check_size(value, layer)
+            self.rename(value, self.blob_name(name, layer.name))
+            self.named.add(value)
         self.blobs[name] = value
         self.unread[name] = None
+
+    def rename(self, value: Value, name: str) -> None:
+        """The node that makes it goes with it: a freed name may be given again, and names of nodes are unique."""
+        self.g.graph.rename(value, name)
+        node = self.g.graph.producer(value)
+        if node is not None and node.output is value:
+            node.name = name
+
+    def check_size(self, value: Value, layer: Layer) -> None:
+        if not is_static(value.shape) or min(value.sizes, default=1) < 1:
+            raise ConversionError(f"the output of {layer.type} would have the shape {text(value.shape)}", layer.origin)
+
+    def blob_name(self, name: str, layer: str) -> str:
+        """An input keeps its name, whatever is written over it."""
+        self.writers[name] -= 1
+        return self.g.graph.unique_name(f"{name}/{layer}" if self.writers[name] > 0 or name in self.g.graph else name)
 
     def unsupported(self, layer: Layer, bottoms: Sequence[Value | None]) -> Problem:
         near = registry.near("caffe", layer.type)

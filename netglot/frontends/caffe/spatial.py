@@ -1,79 +1,100 @@
-"""Caffe layers over a spatial window."""
+"""Caffe's convolutions: everything that has a convolution_param."""
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
+from math import ceil, prod
+from typing import Any
+
+import numpy as np
 
 from netglot.errors import ConversionError
 from netglot.frontends.caffe.builder import CaffeBuilder, caffe_layer
+from netglot.frontends.caffe.prototxt import Message
 from netglot.ir.graph import Value
 
 Ints = tuple[int, ...]
 
+_DEPTHWISE = ("ConvolutionDepthwise", "ConvolutionDepthWise", "DepthwiseConvolution")  # as three forks spell it
+
+
+@dataclass(frozen=True)
+class Window:
+    """A sliding window; one entry for each spatial axis."""
+
+    kernel: Ints
+    strides: Ints
+    pads: Ints
+    dilations: Ints
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """As ONNX's Conv and ConvTranspose take it."""
+        around = self.pads * 2
+        return {"kernel_shape": self.kernel, "strides": self.strides, "pads": around, "dilations": self.dilations}
+
 
 def window(g: CaffeBuilder, name: str, repeated: Ints, h: int, w: int, rank: int, default: int | None) -> Ints:
     """One of kernel, stride, pad, dilation for every spatial axis, from its repeated and its _h/_w form."""
-    if (h or w) and rank == 2:
-        return (h, w)
     values = repeated or (() if default is None else (default,))
-    if len(values) == 1:
-        return tuple(values) * rank
+    values = values * rank if len(values) == 1 else values
+    values = (h, w) if (h or w) and rank == 2 else values
     if len(values) != rank:
         raise ConversionError(f"{name} has {len(values)} values for {rank} spatial axes", g.origin)
+    if min(values) < (name != "pad"):
+        raise ConversionError(f"{name} is {values}", g.origin)
     return values
 
 
-@caffe_layer("Convolution", each_bottom=True)
+@caffe_layer("Convolution", "Deconvolution", "Im2col", *_DEPTHWISE, param="convolution_param", each_bottom=True)
 def convolution(
-    g: CaffeBuilder, x: Value, weight: Value, bias: Value | None = None, *,
-    num_output: int, bias_term: bool = True, kernel_size: Ints = (), kernel_h: int = 0, kernel_w: int = 0,
+    g: CaffeBuilder, x: Value, weight: Value | None = None, bias: Value | None = None, *,
+    num_output: int = 0, bias_term: bool = True, kernel_size: Ints = (), kernel_h: int = 0, kernel_w: int = 0,
     stride: Ints = (), stride_h: int = 0, stride_w: int = 0, pad: Ints = (), pad_h: int = 0, pad_w: int = 0,
-    dilation: Ints = (), group: int = 1, axis: int = 1,
+    dilation: Ints = (), group: int = 1, axis: int = 1, weight_filler: Message | None = None,
 ) -> Value:  # fmt: skip
-    """Cross-correlation over the axes after `axis` (base_conv_layer.cpp); output sizes round down."""
-    rank = x.rank - axis - 1
-    kernel = window(g, "kernel_size", kernel_size, kernel_h, kernel_w, rank, None)
-    pads = window(g, "pad", pad, pad_h, pad_w, rank, 0)
-    return g.Conv(
-        x, g.weight(weight, num_output, x.sizes[axis] // group, *kernel),
-        g.weight(bias, num_output) if bias_term else None,
-        kernel_shape=kernel, strides=window(g, "stride", stride, stride_h, stride_w, rank, 1), pads=pads + pads,
-        dilations=window(g, "dilation", dilation, 0, 0, rank, 1), group=group,
-    )  # fmt: skip
+    """Cross-correlation over the axes after `axis` (base_conv_layer.cpp) and its kin; output sizes round down."""
+    channels_at = g.axis(x, axis)
+    rank = x.rank - channels_at - 1
+    over = Window(
+        window(g, "kernel_size", kernel_size, kernel_h, kernel_w, rank, None),
+        window(g, "stride", stride, stride_h, stride_w, rank, 1),
+        window(g, "pad", pad, pad_h, pad_w, rank, 0),
+        window(g, "dilation", dilation, 0, 0, rank, 1),
+    )
+    lead, image = x.sizes[:channels_at], x.sizes[channels_at:]
+    images = x if channels_at == 1 else g.Reshape(x, [prod(lead), *image])
+    if g.type == "Im2col":
+        return im2col(g, images, over)
+    groups = image[0] if g.type in _DEPTHWISE else group
+    outputs = image[0] if g.type in _DEPTHWISE else num_output
+    if groups < 1 or image[0] % groups or outputs % groups:
+        raise ConversionError(f"{image[0]} channels in, {outputs} out do not divide into {groups} groups", g.origin)
+    op, shape = _learned(g.type, image[0], outputs, groups, over.kernel)
+    w = bilinear(g, weight, weight_filler, shape)
+    y = g.op(op, [images, w, g.weight(bias, outputs) if bias_term else None], group=groups, **over.attributes)
+    return y if channels_at == 1 else g.Reshape(y, [*lead, *y.sizes[1:]])
 
 
-@caffe_layer("Pooling")
-def pooling(
-    g: CaffeBuilder, x: Value, *, pool: Literal["MAX", "AVE", "STOCHASTIC"] = "MAX", kernel_size: int = 0,
-    kernel_h: int = 0, kernel_w: int = 0, stride: int = 1, stride_h: int = 0, stride_w: int = 0, pad: int = 0,
-    pad_h: int = 0, pad_w: int = 0, global_pooling: bool = False, round_mode: Literal["CEIL", "FLOOR"] = "CEIL",
-) -> Value:  # fmt: skip
-    """Pooling (pooling_layer.cpp): rounds up, but no window starts in the padding at the end.
-
-    The overhang is written out as padding at the end, so no target has to know Caffe's rounding. AVE divides by the
-    window clipped to the *padded* image: its padding is real zeros, its overhang does not count.
-    """
-    if pool == "STOCHASTIC":
-        raise ConversionError("stochastic pooling is random; use MAX or AVE", g.origin)
-    if global_pooling:
-        return g.GlobalMaxPool(x) if pool == "MAX" else g.GlobalAveragePool(x)
-    kernel = window(g, "kernel_size", (kernel_size,), kernel_h, kernel_w, 2, None)
-    strides = window(g, "stride", (stride,), stride_h, stride_w, 2, 1)
-    pads = window(g, "pad", (pad,), pad_h, pad_w, 2, 0)
-    over = [overhang(*sizes, round_mode) for sizes in zip(x.sizes[2:], kernel, strides, pads, strict=True)]
-    if pool == "MAX":
-        ends = [p + o for p, o in zip(pads, over, strict=True)]
-        return g.MaxPool(x, kernel_shape=kernel, strides=strides, pads=[*pads, *ends])
-    if any(pads) and any(over):
-        x, pads = g.Pad(x, [0, 0, *pads, 0, 0, *pads]), (0, 0)
-    ends = [p + o for p, o in zip(pads, over, strict=True)]
-    return g.AveragePool(x, kernel_shape=kernel, strides=strides, pads=[*pads, *ends], count_include_pad=int(any(pads)))
+def _learned(kind: str, inputs: int, outputs: int, groups: int, kernel: Ints) -> tuple[str, Ints]:
+    """The ONNX operator and the shape of its weights, which is Caffe's too."""
+    if kind == "Deconvolution":
+        return "ConvTranspose", (inputs, outputs // groups, *kernel)
+    return "Conv", (outputs, inputs // groups, *kernel)
 
 
-def overhang(size: int, kernel: int, stride: int, pad: int, round_mode: str) -> int:
-    """How far the last window reaches beyond the padded image."""
-    span = size + 2 * pad - kernel
-    steps = -(-span // stride) if round_mode == "CEIL" else span // stride
-    if pad and steps * stride >= size + pad:
-        steps -= 1
-    return max(0, steps * stride - span)
+def bilinear(g: CaffeBuilder, weight: Value | None, filler: Message | None, shape: Ints) -> Value:
+    """The learned weights, or those of a bilinear filler, which nobody trains (filler.hpp, BilinearFiller)."""
+    if weight is not None or filler is None or filler.get("type") != "bilinear" or shape[-1] != shape[-2]:
+        return g.weight(weight, *shape)
+    half = ceil(shape[-1] / 2)
+    centre = (shape[-1] - 1) / (2 * half)
+    slope = 1 - np.abs(np.arange(shape[-1]) / half - centre)
+    return g.constant(np.broadcast_to(np.outer(slope, slope).astype(np.float32), shape))
+
+
+def im2col(g: CaffeBuilder, x: Value, over: Window) -> Value:
+    """Every window as a column, channel by channel (im2col.cpp): a convolution that picks one element each."""
+    channels, taps = x.sizes[1], prod(over.kernel)
+    pick = np.tile(np.eye(taps, dtype=np.float32), (channels, 1)).reshape(-1, 1, *over.kernel)
+    return g.Conv(x, pick, group=channels, **over.attributes)
