@@ -62,7 +62,7 @@ def _signature(op: str, domain: str, since: int) -> Signature:
         found.since_version,
         tuple(map(_formal, found.inputs)),
         tuple(map(_formal, found.outputs)),
-        {name: int(item.type.value) for name, item in items.items()},
+        {name: int(item.type) for name, item in items.items()},  # type: ignore[call-overload]  # an IntEnum
         {name: attribute(item.default_value) for name, item in items.items() if item.default_value.name},
         frozenset(name for name, item in items.items() if item.required),
         found.deprecated,
@@ -91,29 +91,30 @@ def carry(
 ) -> dict[str, Any] | None:
     """The attributes with which a node of signature `old` is written by signature `new`, or None if it can't be.
 
-    `inputs` are its arguments (None: left out). Where `new` is the later one it may
-    have attributes and inputs that `old` has not: their default is taken to be what was done before.
+    `inputs` are its arguments (None: left out). Where `new` is the later one it may have attributes and inputs that
+    `old` has not: their default is taken to be what was done before.
     """
     if old.since == new.since:
         return dict(attributes)
-    if new.deprecated or not accepts(new.inputs, inputs) or not _holds(new.outputs, outputs):
+    if new.deprecated or not accepts(new, inputs, outputs):
         return None
     unknown_to_old = new.attributes.keys() - old.attributes.keys()
     if unknown_to_old and new.since < old.since:
         return None
     carried = {name: value for name, value in attributes.items() if not _dropped(name, value, old, new)}
-    carried |= {name: value for name, value in old.defaults.items() if name not in attributes and _differs(name, old, new)}
+    silent = {name: value for name, value in old.defaults.items() if name not in attributes}
+    carried |= {name: value for name, value in silent.items() if _differs(name, old, new)}
     known = all(new.attributes.get(name) == old.attributes.get(name) for name in carried)
     return carried if known and new.required <= carried.keys() else None
 
 
-def accepts(formals: Sequence[Formal], actual: Sequence[Value | None]) -> bool:
+def accepts(wanted: Signature, inputs: Sequence[Value | None], outputs: int) -> bool:
     """Whether arguments fit: as many, the required ones there, of types that are allowed (unknown ones are)."""
-    if not _holds(formals, len(actual)):
+    formals = wanted.inputs
+    if not _holds(formals, len(inputs)) or not _holds(wanted.outputs, outputs):
         return False
-    matched = [*formals, *formals[-1:] * (len(actual) - len(formals))]
-    given = [*actual, *[None] * (len(matched) - len(actual))]
-    return all(_fits(formal, value) for formal, value in zip(matched, given, strict=True))
+    given = [*inputs, *[None] * (len(formals) - len(inputs))]
+    return all(_fits(formals[min(i, len(formals) - 1)], value) for i, value in enumerate(given))
 
 
 def _holds(formals: Sequence[Formal], count: int) -> bool:

@@ -26,7 +26,7 @@ _GRAPH_OF_MODEL, _INITIALIZER_OF_GRAPH, _RAW_DATA_OF_TENSOR = 7, 5, 9
 
 
 def is_large(value: Value) -> bool:
-    return value.array.nbytes > LARGE and value.array.dtype != object
+    return value.array.nbytes > LARGE and value.array.dtype.kind != "O"
 
 
 def size(value: Value) -> int:
@@ -79,7 +79,7 @@ def _header(name: str, value: Value) -> onnx.TensorProto:
 
 
 def _tensor_head(name: str, value: Value) -> bytes:
-    return _header(name, value).SerializeToString() + _key(_RAW_DATA_OF_TENSOR) + _varint(size(value))
+    return bytes(_header(name, value).SerializeToString()) + _key(_RAW_DATA_OF_TENSOR) + _varint(size(value))
 
 
 def _field(number: int, head: bytes, rest: int) -> bytes:

@@ -76,7 +76,8 @@ class _Writer:
         if self.problems:
             raise UnsupportedError(self.problems)
         opsets = [helper.make_opsetid("", self.opset)]
-        return helper.make_model(proto, opset_imports=opsets, ir_version=ir_version(self.opset), producer_name="netglot")
+        version = ir_version(self.opset)
+        return helper.make_model(proto, opset_imports=opsets, ir_version=version, producer_name="netglot")
 
     def named(self, values: Collection[Value]) -> list[tuple[str, Value]]:
         return [(self.name(value), value) for value in values]
