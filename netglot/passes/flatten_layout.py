@@ -1,62 +1,69 @@
-"""Gemm(Flatten(x), W) -> Gemm(Flatten(Transpose(x, channels last)), W'), W' being W with its columns in that order."""
+"""Gemm(Flatten(x), W) -> Gemm(Flatten(Transpose(x, channels last)), W'), W' being W with its rows in that order."""
 
 from __future__ import annotations
+
+from math import prod
 
 import numpy as np
 
 from netglot.ir.builder import Builder
 from netglot.ir.graph import Graph, Node, Value
+from netglot.passes.layout import channels_last
 
 
 def flatten_channels_last(graph: Graph) -> bool:
-    """For channels-last targets: moves the reordering of a flattened image out of the activations into the weights.
+    """After the layout is chosen: moves the reordering of a flattened channels-last image into the weights.
 
-    The Transpose that is left in the graph costs nothing where its input is stored channels-last (see layout.py).
-    Rewrites only where every reader of the flattened value is a Gemm with constant weights.
+    The Transpose that is left in the graph does nothing in memory. The layout pass may take the input of whatever
+    `flattens_into_dense` as free.
     """
-    return any([_rewrite(graph, node) for node in graph.nodes() if _matches(graph, node)])
+    found = [node for node in graph.nodes() if _stored_last(node.input(0)) and flattens_into_dense(graph, node)]
+    return any([_rewrite(graph, node) for node in found])
 
 
-def _matches(graph: Graph, node: Node) -> bool:
+def flattens_into_dense(graph: Graph, node: Node) -> bool:
+    """Whether `node` makes rows of images, and every reader of the rows multiplies them with constant weights."""
     x = node.input(0)
-    if node.op not in ("Flatten", "Reshape") or x is None or x.shape is None or x.rank < 3:
+    if node.op not in ("Flatten", "Reshape", "Squeeze") or x is None or x.shape is None or x.rank < 3:
         return False
-    y, sizes = node.output, x.shape[1:]
-    if y.shape is None or len(y.shape) != 2 or not all(isinstance(n, int) for n in sizes):
+    y, sizes = node.output, [dim for dim in x.shape[1:] if isinstance(dim, int)]
+    if len(sizes) != x.rank - 1 or y.shape != (x.shape[0], prod(sizes)) or y in graph.outputs:
         return False
-    return y.shape == (x.shape[0], int(np.prod([n for n in sizes if isinstance(n, int)]))) and _feeds_gemms(graph, y)
-
-
-def _feeds_gemms(graph: Graph, y: Value) -> bool:
     readers = graph.consumers(y)
-    return y not in graph.outputs and bool(readers) and all(_is_dense(reader, y) for reader in readers)
+    return bool(readers) and all(_is_dense(reader, y) for reader in readers)
+
+
+def _stored_last(x: Value | None) -> bool:
+    return x is not None and x.shape is not None and x.rank > 2 and x.layout == channels_last(x.rank)
 
 
 def _is_dense(node: Node, x: Value) -> bool:
     weight = node.input(1)
-    return node.op == "Gemm" and node.inputs[0] is x and weight is not None and weight.is_constant and not (
-        node.attributes.get("transA")
-    )
+    if node.op not in ("Gemm", "MatMul") or node.inputs[0] is not x or node.attributes.get("transA"):
+        return False
+    return weight is not None and weight.is_constant and weight.rank == 2
 
 
 def _rewrite(graph: Graph, node: Node) -> bool:
     x = node.inputs[0]
     assert x is not None
-    order = (0, *range(2, x.rank), 1)
     g = Builder(graph)
     with g.at(node.origin):
-        last = g.Transpose(x, perm=order)
+        last = g.Transpose(x, perm=channels_last(x.rank))
+    order = np.moveaxis(np.arange(prod(x.sizes[1:])).reshape(x.sizes[1:]), 0, -1).ravel()
     for reader in graph.consumers(node.output):
-        _permute_columns(graph, reader, x.sizes[1:] if isinstance(x.shape[0], int) else x.shape[1:])  # type: ignore[index,arg-type]
-    graph.set_inputs(node, [last, *node.inputs[1:]])
+        _permute(graph, reader, order)
+    shape = g.constant(np.array(node.output.sizes, np.int64))
+    graph.set_inputs(node, [last, shape])
+    node.op, node.attributes = "Reshape", {}
     return True
 
 
-def _permute_columns(graph: Graph, gemm: Node, sizes: tuple[int, ...]) -> None:
+def _permute(graph: Graph, gemm: Node, order: np.ndarray) -> None:
+    """Puts the rows (columns, where transposed) of the weights in `order`; none are copied if it is their own."""
     weight = gemm.inputs[1]
     assert weight is not None
-    columns = np.arange(int(np.prod(sizes))).reshape(sizes)
-    order = np.moveaxis(columns, 0, -1).ravel()
+    if np.array_equal(order, np.arange(len(order))):
+        return
     data = weight.array[:, order] if gemm.attributes.get("transB") else weight.array[order]
-    permuted = graph.add_constant(data, weight.name)
-    graph.set_inputs(gemm, [gemm.inputs[0], permuted, *gemm.inputs[2:]])
+    graph.set_inputs(gemm, [gemm.inputs[0], graph.add_constant(data, weight.name), *gemm.inputs[2:]])

@@ -1,6 +1,18 @@
 """TFLite (LiteRT): FlatBuffers written directly, channels-last, with fused activations."""
 
-from netglot.backends.tflite import dense, elementwise, spatial  # noqa: F401  (they register their operators)
+from netglot.backends.tflite import (  # noqa: F401  (they register their operators)
+    activations,
+    convolution,
+    dense,
+    detection,
+    elementwise,
+    movement,
+    normalization,
+    pooling,
+    reduction,
+    resize,
+    transposed,
+)
 from netglot.backends.tflite.context import TFLiteBuilder, tflite_op
 from netglot.backends.tflite.writer import save
 

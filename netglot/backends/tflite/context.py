@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as tfl
 
 from netglot.backends.lowering import NotMappedError
-from netglot.ir.graph import Value
-from netglot.passes.layout import Side, channels_last
+from netglot.ir.graph import Node, Value
+from netglot.passes.layout import Ends, Side
 from netglot.registry import registry
 
 if TYPE_CHECKING:
@@ -21,9 +22,17 @@ TENSOR_TYPES = {
     for name in ("float32", "float16", "float64", "int8", "int16", "int32", "int64", "uint8", "uint32", "bool")
 }
 
+Ints = tuple[int, ...]
+Operand = int | float | Value  # a tensor's index, a number (of the type of the tensor beside it), a value of the graph
 
-def tflite_op(*ops: str, layout: Side = Side.FIRST, override: bool = False) -> Callable[[Function], Function]:
-    """Registers a function for ONNX operators. `layout` says how it wants its images stored (see passes/layout.py)."""
+
+def tflite_op(
+    *ops: str, layout: Ends | Callable[[Node], Ends] = Side.FIRST, override: bool = False
+) -> Callable[[Function], Function]:
+    """Registers a function for ONNX operators.
+
+    `layout` says how it wants its images stored (see passes/layout.py), or is a function of the node that says so.
+    """
     return registry.add("tflite", *ops, override=override, layout=layout)
 
 
@@ -41,7 +50,7 @@ class Tensor:
 
     __slots__ = ("data", "dtype", "name", "shape")
 
-    def __init__(self, name: str, shape: tuple[int, ...], dtype: np.dtype, data: np.ndarray | None) -> None:
+    def __init__(self, name: str, shape: Ints, dtype: np.dtype, data: np.ndarray | None) -> None:
         self.name, self.shape, self.dtype, self.data = name, shape, dtype, data
 
 
@@ -51,87 +60,202 @@ class TFLiteBuilder:
     def __init__(self) -> None:
         self.tensors: list[Tensor] = []
         self.ops: list[Op] = []
-        self._index: dict[tuple[Value, tuple[int, ...] | None], int] = {}
+        self._index: dict[object, int] = {}
+        self._temporaries: set[int] = set()
 
     # ---------------------------------------------------------------- geometry
 
-    def shape(self, value: Value) -> tuple[int, ...]:
+    def shape(self, x: int | Value) -> Ints:
         """The shape as stored."""
-        return tuple(value.sizes[axis] for axis in value.layout) if value.layout else value.sizes
+        if isinstance(x, int):
+            return self.tensors[x].shape
+        return tuple(x.sizes[axis] for axis in x.layout) if x.layout else x.sizes
 
     def axis(self, value: Value, axis: int) -> int:
         """Where the logical `axis` of `value` lies in memory."""
         axis %= value.rank
         return value.layout.index(axis) if value.layout else axis
 
+    def axes(self, value: Value, axes: Sequence[int]) -> list[int]:
+        return [self.axis(value, axis) for axis in axes]
+
+    def arranged(self, value: Value, items: Sequence[Any]) -> list[Any]:
+        """`items`, one for each logical axis of `value`, in the order of its axes in memory."""
+        return [items[axis] for axis in value.layout] if value.layout else list(items)
+
     # ----------------------------------------------------------------- tensors
 
     def tensor(self, value: Value) -> int:
         """The index of the tensor that stores `value` as its layout says."""
-        key = (value, value.layout)
-        if key not in self._index:
-            data = None if value.data is None else self._physical(value.data, value.layout)
-            self._index[key] = self._add(value.name, self.shape(value), value.dtype, data)
-        return self._index[key]
-
-    def temporary(self, name: str, shape: Sequence[int], dtype: Any = np.float32) -> int:
-        return self._add(name, tuple(shape), np.dtype(dtype), None)
-
-    def constant(self, data: Any, dtype: Any = None, name: str = "constant") -> int:
-        array = np.asarray(data, dtype)
-        return self._add(name, array.shape, array.dtype, array)
-
-    def ints(self, data: Any) -> int:
-        """A constant of int32, TFLite's type for axes, shapes and pads."""
-        return self.constant(data, np.int32)
+        data = None if value.data is None else _physical(value.data, value.layout)
+        return self._once((value, value.layout), value, data)
 
     def operand(self, value: Value, like: Value) -> int:
         """`value` as an operand that is broadcast with `like`: a constant is laid out as `like` is."""
         if value.data is None or like.layout is None or value.data.size == 1:
             return self.tensor(value)
         data = value.data.reshape((1,) * (like.rank - value.rank) + value.data.shape)
-        key = (value, like.layout)
+        return self._once((value, like.layout), value, _physical(data, like.layout))
+
+    def _once(self, key: object, value: Value, data: np.ndarray | None) -> int:
         if key not in self._index:
-            laid_out = self._physical(data, like.layout)
-            self._index[key] = self._add(value.name, laid_out.shape, laid_out.dtype, laid_out)
+            shape = self.shape(value) if data is None else data.shape
+            self._index[key] = self._add(value.name, shape, value.dtype, data)
         return self._index[key]
 
-    def _physical(self, data: np.ndarray, layout: tuple[int, ...] | None) -> np.ndarray:
-        return data.transpose(layout) if layout else data
+    def temporary(self, shape: Sequence[int], dtype: Any = np.float32, name: str = "temporary") -> int:
+        index = self._add(name, tuple(map(int, shape)), np.dtype(dtype), None)
+        self._temporaries.add(index)
+        return index
 
-    def _add(self, name: str, shape: tuple[int, ...], dtype: np.dtype | None, data: np.ndarray | None) -> int:
+    def constant(self, data: Any, dtype: Any = None, name: str = "constant") -> int:
+        array = np.asarray(data, dtype)
+        return self._add(name, array.shape, array.dtype, array)
+
+    def ints(self, data: Any) -> int:
+        """A constant of int32, TFLite's type for axes, shapes and pads; equal ones are one tensor."""
+        array = np.asarray(data, np.int32)
+        return self._same(array, ("ints", array.shape, array.tobytes()))
+
+    def number(self, value: float, like: int | Value) -> int:
+        """A constant scalar of the element type of `like`; equal ones are one tensor."""
+        dtype = self.dtype(like)
+        return self._same(np.asarray(value, dtype), ("number", float(value), dtype))
+
+    def _same(self, array: np.ndarray, key: object) -> int:
+        if key not in self._index:
+            self._index[key] = self.constant(array)
+        return self._index[key]
+
+    def _add(self, name: str, shape: Ints, dtype: np.dtype | None, data: np.ndarray | None) -> int:
         if dtype not in TENSOR_TYPES:
             raise NotMappedError(f"TFLite has no tensors of {dtype}")
         self.tensors.append(Tensor(name, shape, dtype, data))
         return len(self.tensors) - 1
 
+    def dtype(self, x: int | Value) -> np.dtype:
+        return self.tensors[self.ref(x)].dtype
+
+    def data(self, x: int) -> np.ndarray | None:
+        return self.tensors[x].data
+
+    def ref(self, item: int | Value) -> int:
+        return self.tensor(item) if isinstance(item, Value) else item
+
     # --------------------------------------------------------------- operators
 
-    def op(self, name: str, inputs: Sequence[int | Value | None], outputs: Sequence[int | Value], options: Any = None) -> None:
-        """Adds the builtin operator `name` (as tflite::BuiltinOperator spells it)."""
+    def op(
+        self, name: str, inputs: Sequence[Operand | None], outputs: Sequence[int | Value], options: Any = None
+    ) -> None:
+        """Adds the builtin operator `name` (as tflite::BuiltinOperator spells it), by default with default options."""
         code = getattr(tfl.BuiltinOperator, name)
-        self.ops.append(Op(code, [self._ref(x) for x in inputs], [self._ref(y) for y in outputs], options))
+        options = default_options(name) if options is None else options
+        self.ops.append(Op(code, self._inputs(inputs), [self.ref(y) for y in outputs], options))
 
-    def _ref(self, item: int | Value | None) -> int:
-        if isinstance(item, Value):
-            return self.tensor(item)
-        return -1 if item is None else item
+    def emit(
+        self, name: str, *inputs: Operand | None,
+        options: Any = None, shape: Sequence[int] | None = None, dtype: Any = None,
+    ) -> int:  # fmt: skip
+        """Adds an operator with a temporary output, by default of the broadcast shape and the type of its inputs."""
+        refs = self._inputs(inputs)
+        if shape is None:
+            shape = np.broadcast_shapes(*(self.tensors[x].shape for x in refs if x >= 0))
+        y = self.temporary(shape, dtype or self.tensors[refs[0]].dtype)
+        self.op(name, refs, [y], options)
+        return y
+
+    def _inputs(self, inputs: Sequence[Operand | None]) -> list[int]:
+        """Tensor indices; a float takes the type of the first tensor."""
+        like = next((self.ref(x) for x in inputs if x is not None and not isinstance(x, float)), 0)
+        return [self._input(x, like) for x in inputs]
+
+    def _input(self, x: Operand | None, like: int) -> int:
+        if isinstance(x, float):
+            return self.number(x, like)
+        return -1 if x is None else self.ref(x)
 
     def transpose(self, x: int | Value, y: int | Value, perm: Sequence[int]) -> None:
         """y[i] = x[perm]; written as a RESHAPE where only axes of size one move."""
-        x, y = self._ref(x), self._ref(y)
-        shape = self.tensors[x].shape
-        moving = [axis for axis in perm if shape[axis] != 1]
+        x, y = self.ref(x), self.ref(y)
+        moving = [axis for axis in perm if self.tensors[x].shape[axis] != 1]
         if moving == sorted(moving):
             self.reshape(x, y)
         else:
-            self.op("TRANSPOSE", [x, self.ints(perm)], [y], tfl.TransposeOptionsT())
+            self.op("TRANSPOSE", [x, self.ints(perm)], [y])
+
+    def transposed(self, x: int | Value, perm: Sequence[int]) -> int:
+        """A temporary that is x with its axes in the order `perm`."""
+        x = self.ref(x)
+        y = self.temporary([self.tensors[x].shape[axis] for axis in perm], self.tensors[x].dtype)
+        self.transpose(x, y, perm)
+        return y
 
     def reshape(self, x: int | Value, y: int | Value) -> None:
         """Same elements in the same order, with y's shape."""
-        x, y = self._ref(x), self._ref(y)
+        x, y = self.ref(x), self.ref(y)
         shape = self.tensors[y].shape
         self.op("RESHAPE", [x, self.ints(shape)], [y], tfl.ReshapeOptionsT(newShape=list(shape)))
+
+    def reshaped(self, x: int | Value, shape: Sequence[int]) -> int:
+        """x with `shape`: a constant keeps its data, anything else a temporary; x itself where the shape is its own."""
+        x, shape = self.ref(x), tuple(map(int, shape))
+        tensor = self.tensors[x]
+        if tensor.shape == shape:
+            return x
+        if tensor.data is not None:
+            return self.constant(tensor.data.reshape(shape), name=tensor.name)
+        y = self.temporary(shape, tensor.dtype)
+        self.reshape(x, y)
+        return y
+
+    def copy(self, x: int, y: Value) -> None:
+        """y = x, reshaped (peephole.py takes away what does nothing)."""
+        if prod(self.shape(x)) != prod(self.shape(y)):
+            raise ValueError(f"{self.shape(x)} can't become {self.shape(y)}")
+        self.reshape(x, y)
+
+    def finish(self, x: int, y: Value) -> None:
+        """Makes x, the result of the operator just added, the value y."""
+        if self.ops and self.ops[-1].outputs == [x] and x in self._temporaries and self.shape(x) == self.shape(y):
+            self.ops[-1].outputs = [self.tensor(y)]
+        else:
+            self.copy(x, y)
+
+    def move(self, x: int, layout: Ints | None, y: Value) -> None:
+        """y = x, which holds the same value stored as `layout`."""
+        stored, wanted = layout or tuple(range(y.rank)), y.layout or tuple(range(y.rank))
+        if stored == wanted:
+            self.finish(x, y)
+        else:
+            self.transpose(x, y, [stored.index(axis) for axis in wanted])
+
+    def cast(self, x: int | Value, dtype: Any) -> int:
+        """x as `dtype`; x itself where it is that already."""
+        x, dtype = self.ref(x), np.dtype(dtype)
+        data, known = self.tensors[x].data, self.tensors[x].dtype
+        if known == dtype:
+            return x
+        if data is not None:
+            return self.constant(data.astype(dtype), name=self.tensors[x].name)
+        return self.emit("CAST", x, dtype=dtype, options=cast_options(known, dtype))
+
+
+def cast_options(before: np.dtype, after: np.dtype) -> Any:
+    return tfl.CastOptionsT(inDataType=TENSOR_TYPES[before], outDataType=TENSOR_TYPES[after])
+
+
+_SPELT = {"PADV2": "PadV2", "BATCH_MATMUL": "BatchMatMul", "TOPK_V2": "TopKV2", "L2_NORMALIZATION": "L2Norm"}
+
+
+def default_options(name: str) -> Any:
+    """The options table of a builtin operator with its defaults, or None if it has none."""
+    camel = _SPELT.get(name, name.title().replace("_", ""))
+    table = getattr(tfl, f"{camel}OptionsT", None)
+    return table() if table else None
+
+
+def _physical(data: np.ndarray, layout: Ints | None) -> np.ndarray:
+    return data.transpose(layout) if layout else data
 
 
 def physical_permutation(x: Value, y: Value, perm: Sequence[int]) -> list[int]:
@@ -141,4 +265,4 @@ def physical_permutation(x: Value, y: Value, perm: Sequence[int]) -> list[int]:
     return [stored_x.index(perm[axis]) for axis in stored_y]
 
 
-__all__ = ["Op", "Side", "TFLiteBuilder", "Tensor", "channels_last", "physical_permutation", "tflite_op"]
+__all__ = ["Ends", "Ints", "Op", "Operand", "Side", "TFLiteBuilder", "Tensor", "physical_permutation", "tflite_op"]

@@ -1,29 +1,150 @@
-"""Operators on each element."""
+"""Operators on each element, of one input or of inputs that are broadcast."""
 
 from __future__ import annotations
 
+from functools import reduce
+
+import numpy as np
 from ai_edge_litert import schema_py_generated as tfl
 
-from netglot.backends.tflite.context import Side, TFLiteBuilder, tflite_op
+from netglot.backends.lowering import NotMappedError
+from netglot.backends.tflite.context import TFLiteBuilder, cast_options, tflite_op
+from netglot.backends.tflite.sides import alike
 from netglot.ir.graph import Value
 
+UNARY = {
+    "Relu": "RELU", "Sigmoid": "LOGISTIC", "Tanh": "TANH", "Abs": "ABS", "Neg": "NEG", "Exp": "EXP", "Log": "LOG",
+    "Sqrt": "SQRT", "Floor": "FLOOR", "Ceil": "CEIL", "Round": "ROUND", "Sign": "SIGN", "Sin": "SIN", "Cos": "COS",
+    "Not": "LOGICAL_NOT", "HardSwish": "HARD_SWISH",
+}  # fmt: skip
 
-@tflite_op("Relu", layout=Side.FREE)
-def relu(m: TFLiteBuilder, x: Value, y: Value) -> None:
-    m.op("RELU", [x], [y])
+BINARY = {
+    "Add": "ADD", "Sub": "SUB", "Mul": "MUL", "Div": "DIV", "Greater": "GREATER", "Less": "LESS", "Equal": "EQUAL",
+    "GreaterOrEqual": "GREATER_EQUAL", "LessOrEqual": "LESS_EQUAL", "And": "LOGICAL_AND", "Or": "LOGICAL_OR",
+    "Xor": "NOT_EQUAL",
+}  # fmt: skip
+
+VARIADIC = {"Sum": "ADD", "Mean": "ADD", "Max": "MAXIMUM", "Min": "MINIMUM"}
 
 
-@tflite_op("Softmax")
-def softmax(m: TFLiteBuilder, x: Value, y: Value, *, axis: int) -> None:
-    """TFLite's is over the last axis in memory; another is moved there and back."""
-    at, rank = m.axis(x, axis), x.rank
-    options = tfl.SoftmaxOptionsT(beta=1.0)
-    if at == rank - 1:
-        m.op("SOFTMAX", [x], [y], options)
+def _register_unary(op: str, name: str) -> None:
+    @tflite_op(op, layout=alike)
+    def unary(m: TFLiteBuilder, x: Value, y: Value) -> None:
+        m.op(name, [x], [y])
+
+
+def _register_binary(op: str, name: str) -> None:
+    @tflite_op(op, layout=alike)
+    def binary(m: TFLiteBuilder, a: Value, b: Value, y: Value) -> None:
+        in_type(m, name, [m.operand(a, y), m.operand(b, y)], y)
+
+
+def _register_variadic(op: str, name: str) -> None:
+    @tflite_op(op, layout=alike)
+    def variadic(m: TFLiteBuilder, inputs: list[Value], y: Value) -> None:
+        """Two at a time; Mean then divides."""
+        operands = [m.operand(x, y) for x in inputs]
+        total = reduce(lambda a, b: m.emit(name, a, b), operands[1:], operands[0])
+        if op == "Mean":
+            total = m.emit("MUL", total, 1.0 / len(operands))
+        m.finish(total, y)
+
+
+for _op, _name in UNARY.items():
+    _register_unary(_op, _name)
+for _op, _name in BINARY.items():
+    _register_binary(_op, _name)
+for _op, _name in VARIADIC.items():
+    _register_variadic(_op, _name)
+
+# Kernels that lack these element types compute in the other.
+_INSTEAD = {("DIV", "int64"): "int32", ("POW", "int64"): "int32", ("DIV", "uint8"): "int32"}
+
+
+def in_type(m: TFLiteBuilder, name: str, operands: list[int], y: Value) -> None:
+    """The operator in an element type that its kernel has."""
+    dtype = m.dtype(operands[0])
+    other = _INSTEAD.get((name, dtype.name))
+    if other is None:
+        m.op(name, operands, [y])
+    else:
+        m.finish(m.cast(m.emit(name, *(m.cast(x, other) for x in operands)), dtype), y)
+
+
+@tflite_op("Identity", "Dropout")
+def identity(m: TFLiteBuilder, x: Value, *rest: Value | None, seed: int = 0) -> None:
+    """The layout pass puts an Identity where a value has to be stored the other way."""
+    y = next(value for value in rest if value is not None and value.dtype == x.dtype and value.shape == x.shape)
+    m.move(m.tensor(x), x.layout, y)
+
+
+@tflite_op("Reciprocal", layout=alike)
+def reciprocal(m: TFLiteBuilder, x: Value, y: Value) -> None:
+    m.op("DIV", [m.number(1.0, x), x], [y])
+
+
+@tflite_op("Pow", layout=alike)
+def power(m: TFLiteBuilder, a: Value, b: Value, y: Value) -> None:
+    known = float(b.data.flat[0]) if b.data is not None and b.data.size == 1 else None
+    shortcut = {2.0: "SQUARE", 0.5: "SQRT", -0.5: "RSQRT"}.get(known) if known is not None else None
+    if shortcut and m.shape(a) == m.shape(y) and a.dtype == np.float32:
+        m.op(shortcut, [a], [y])
+    elif known is not None:
+        in_type(m, "POW", [m.operand(a, y), m.number(known, a)], y)
+    else:
+        in_type(m, "POW", [m.operand(a, y), m.cast(m.operand(b, y), m.dtype(a))], y)
+
+
+@tflite_op("Mod", layout=alike)
+def modulo(m: TFLiteBuilder, a: Value, b: Value, y: Value, *, fmod: int) -> None:
+    """With fmod the result has the sign of the dividend (C), otherwise of the divisor (Python, TFLite)."""
+    x, divisor = m.operand(a, y), m.operand(b, y)
+    if not fmod:
+        m.op("FLOOR_MOD", [x, divisor], [y])
+    elif a.dtype == np.float32:
+        m.op("MUL", [m.emit("FLOOR_MOD", m.emit("ABS", x), m.emit("ABS", divisor)), m.emit("SIGN", x)], [y])
+    else:
+        raise NotMappedError(f"fmod of {a.dtype}")
+
+
+@tflite_op("Where", layout=alike)
+def where(m: TFLiteBuilder, condition: Value, a: Value, b: Value, y: Value) -> None:
+    m.op("SELECT_V2", [m.operand(value, y) for value in (condition, a, b)], [y])
+
+
+@tflite_op("Cast", layout=alike)
+def cast(m: TFLiteBuilder, x: Value, y: Value, *, to: int, saturate: int = 1, round_mode: str = "up") -> None:
+    """A number that does not fit is undefined in ONNX; everything but zero is true."""
+    if m.dtype(y) == np.bool_ and m.dtype(x) != np.bool_:
+        m.op("NOT_EQUAL", [x, m.number(0, x)], [y])
+    elif m.dtype(x) == m.dtype(y):
+        m.copy(m.tensor(x), y)
+    else:
+        m.op("CAST", [x], [y], cast_options(m.dtype(x), m.dtype(y)))
+
+
+@tflite_op("Clip", layout=alike)
+def clip(m: TFLiteBuilder, x: Value, low: Value | None, high: Value | None, y: Value) -> None:
+    """RELU, RELU6 and RELU_N1_TO_1 where the limits are theirs, which the operator before can absorb."""
+    name = _FUSABLE.get((_number(low), _number(high)))
+    if name and x.dtype == np.float32:
+        m.op(name, [x], [y])
         return
-    there = [*(i for i in range(rank) if i != at), at]
-    shape = [m.shape(x)[i] for i in there]
-    a, b = m.temporary(f"{y.name}/in", shape, x.dtype), m.temporary(f"{y.name}/out", shape, x.dtype)
-    m.transpose(x, a, there)
-    m.op("SOFTMAX", [a], [b], options)
-    m.transpose(b, y, [there.index(i) for i in range(rank)])
+    value = m.tensor(x)
+    for limit, kernel in ((low, "MAXIMUM"), (high, "MINIMUM")):
+        value = value if limit is None else m.emit(kernel, value, m.tensor(limit))
+    m.finish(value, y)
+
+
+_FUSABLE: dict[tuple[object, object], str] = {(0.0, None): "RELU", (0.0, 6.0): "RELU6", (-1.0, 1.0): "RELU_N1_TO_1"}
+
+
+def _number(value: Value | None) -> float | str | None:
+    if value is None:
+        return None
+    return "computed" if value.data is None else float(value.data.flat[0])
+
+
+@tflite_op("IsNaN", layout=alike)
+def is_nan(m: TFLiteBuilder, x: Value, y: Value) -> None:
+    m.op("NOT_EQUAL", [x, x], [y], tfl.NotEqualOptionsT())

@@ -1,64 +1,118 @@
-"""Rewrites on the list of TFLite operators, after lowering: what only TFLite has."""
+"""Rewrites on the list of TFLite operators, after lowering: what only TFLite has. Each is one walk over the list."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from ai_edge_litert import schema_py_generated as tfl
 
 from netglot.backends.tflite.context import Op, TFLiteBuilder
 
 _BUILTIN, _ACTIVATION = tfl.BuiltinOperator, tfl.ActivationFunctionType
-_ACTIVATIONS = {_BUILTIN.RELU: _ACTIVATION.RELU, _BUILTIN.RELU6: _ACTIVATION.RELU6}
+_ACTIVATIONS = {
+    _BUILTIN.RELU: _ACTIVATION.RELU, _BUILTIN.RELU6: _ACTIVATION.RELU6, _BUILTIN.RELU_N1_TO_1: _ACTIVATION.RELU_N1_TO_1,
+}  # fmt: skip
+_NOT_FUSED = {_BUILTIN.TRANSPOSE_CONV, _BUILTIN.L2_NORMALIZATION}  # kernels that ignore the field, or did for long
 
 
-def peephole(m: TFLiteBuilder, outputs: set[int]) -> None:
-    """Runs every rewrite. `outputs` are the tensors that must survive."""
-    without_noops(m, outputs)
-    fuse_activations(m, outputs)
+def peephole(m: TFLiteBuilder, inputs: Sequence[int], outputs: Sequence[int]) -> None:
+    """Runs every rewrite. `inputs` and `outputs` are the tensors that must survive."""
+    merge_moves(m)
+    without_noops(m, set(inputs), set(outputs))
+    drop_unread(m, set(outputs))
+    fuse_activations(m, set(outputs))
 
 
-def _readers(m: TFLiteBuilder) -> Counter[int]:
-    return Counter(x for op in m.ops for x in op.inputs)
+def merge_moves(m: TFLiteBuilder) -> None:
+    """RESHAPE(RESHAPE(x)) -> RESHAPE(x); TRANSPOSE(TRANSPOSE(x)) -> TRANSPOSE(x), or RESHAPE(x) if it moves nothing."""
+    makers: dict[int, Op] = {}
+    for op in m.ops:
+        before = makers.get(op.inputs[0]) if op.inputs else None
+        if before is not None and op.code == before.code == _BUILTIN.RESHAPE:
+            op.inputs[0] = before.inputs[0]
+        elif before is not None and op.code == before.code == _BUILTIN.TRANSPOSE:
+            _merge_transposes(m, op, before)
+        makers.update((y, op) for y in op.outputs)
 
 
-def _makers(m: TFLiteBuilder) -> dict[int, Op]:
-    return {y: op for op in m.ops for y in op.outputs}
+def _merge_transposes(m: TFLiteBuilder, op: Op, before: Op) -> None:
+    first, second = m.data(before.inputs[1]), m.data(op.inputs[1])
+    assert first is not None
+    assert second is not None
+    perm = first[second]
+    op.inputs = [before.inputs[0], m.ints(perm)]
+    if list(perm) == sorted(perm):
+        shape = m.shape(op.outputs[0])
+        op.code, op.options, op.inputs[1] = _BUILTIN.RESHAPE, tfl.ReshapeOptionsT(newShape=list(shape)), m.ints(shape)
+
+
+def without_noops(m: TFLiteBuilder, inputs: set[int], outputs: set[int]) -> None:
+    """RESHAPE(x) -> x where the shape stays. An output takes the place of the tensor that it copies."""
+    replaced: dict[int, int] = {}
+    made: set[int] = set()
+    kept = []
+    for op in m.ops:
+        op.inputs = [replaced.get(x, x) for x in op.inputs]
+        made.update(op.outputs)
+        if not _is_noop(m, op):
+            kept.append(op)
+            continue
+        x, y = op.inputs[0], op.outputs[0]
+        if y not in outputs:
+            replaced[y] = x
+        elif x in made and x not in outputs:
+            replaced[x] = y
+        else:
+            kept.append(op)
+    m.ops = kept
+    _rename(m, replaced)
+
+
+def _is_noop(m: TFLiteBuilder, op: Op) -> bool:
+    return op.code == _BUILTIN.RESHAPE and m.shape(op.inputs[0]) == m.shape(op.outputs[0])
+
+
+def _rename(m: TFLiteBuilder, replaced: dict[int, int]) -> None:
+    """Renames tensors everywhere, along chains of replacements (which are short: each step ends at what stays)."""
+
+    def final(x: int) -> int:
+        while x in replaced:
+            x = replaced[x]
+        return x
+
+    for op in m.ops:
+        op.inputs, op.outputs = [final(x) for x in op.inputs], [final(y) for y in op.outputs]
+
+
+def drop_unread(m: TFLiteBuilder, outputs: set[int]) -> None:
+    """Drops operators whose results nothing reads."""
+    needed, kept = set(outputs), []
+    for op in reversed(m.ops):
+        if not needed.isdisjoint(op.outputs):
+            needed.update(op.inputs)
+            kept.append(op)
+    m.ops = kept[::-1]
 
 
 def fuse_activations(m: TFLiteBuilder, outputs: set[int]) -> None:
     """RELU(op(x)) -> op(x) with fused_activation_function, where nothing else reads op(x)."""
-    readers, makers = _readers(m), _makers(m)
-    for op in [op for op in m.ops if op.code in _ACTIVATIONS]:
-        x = op.inputs[0]
-        maker = makers.get(x)
-        if maker is None or readers[x] != 1 or x in outputs or not hasattr(maker.options, "fusedActivationFunction"):
-            continue
-        if maker.options.fusedActivationFunction == _ACTIVATION.NONE:
+    readers = Counter(x for op in m.ops for x in op.inputs)
+    makers: dict[int, Op] = {}
+    kept = []
+    for op in m.ops:
+        maker = makers.get(op.inputs[0]) if op.code in _ACTIVATIONS else None
+        if maker is not None and readers[op.inputs[0]] == 1 and op.inputs[0] not in outputs and _can_fuse(m, maker):
             maker.options.fusedActivationFunction = _ACTIVATIONS[op.code]
             maker.outputs = op.outputs
-            makers[op.outputs[0]] = maker
-            m.ops.remove(op)
+        else:
+            kept.append(op)
+            maker = op
+        makers.update((y, maker) for y in op.outputs)
+    m.ops = kept
 
 
-def without_noops(m: TFLiteBuilder, outputs: set[int]) -> None:
-    """RESHAPE(RESHAPE(x)) -> RESHAPE(x); RESHAPE(x) -> x where the shape stays."""
-    makers = _makers(m)
-    for op in [op for op in m.ops if op.code == _BUILTIN.RESHAPE]:
-        before = makers.get(op.inputs[0])
-        if before is not None and before.code == _BUILTIN.RESHAPE:
-            op.inputs[0] = before.inputs[0]
-        x, y = op.inputs[0], op.outputs[0]
-        if m.tensors[x].shape == m.tensors[y].shape and y not in outputs:
-            m.ops.remove(op)
-            for other in m.ops:
-                other.inputs = [x if i == y else i for i in other.inputs]
-    _drop_unread(m, outputs)
-
-
-def _drop_unread(m: TFLiteBuilder, outputs: set[int]) -> None:
-    needed = set(outputs)
-    for op in reversed(m.ops):
-        if needed.intersection(op.outputs):
-            needed.update(op.inputs)
-    m.ops = [op for op in m.ops if needed.intersection(op.outputs)]
+def _can_fuse(m: TFLiteBuilder, op: Op) -> bool:
+    """Integer kernels do not all clamp, and what already has an activation keeps it."""
+    function = getattr(op.options, "fusedActivationFunction", None)
+    return function == _ACTIVATION.NONE and op.code not in _NOT_FUSED and m.dtype(op.outputs[0]).kind == "f"

@@ -1,4 +1,4 @@
-"""Writes a graph as a .tflite file: a FlatBuffer through LiteRT's own object API, without TensorFlow."""
+"""Writes a graph as a .tflite file, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -6,120 +6,69 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import flatbuffers
-import numpy as np
-from ai_edge_litert import schema_py_generated as tfl
-
 from netglot.backends import lowering
-from netglot.backends.tflite.context import TENSOR_TYPES, Op, Tensor, TFLiteBuilder
+from netglot.backends.tflite.context import Ends, Side, TFLiteBuilder
+from netglot.backends.tflite.flatbuffer import write
+from netglot.backends.tflite.half import store_as_half, widen_floats
 from netglot.backends.tflite.peephole import peephole
-from netglot.ir.graph import Graph, Node, Value
-from netglot.passes.layout import Side, choose_layout
-from netglot.passes.pipeline import CHANNELS_LAST, run
+from netglot.ir.graph import Graph, Node
+from netglot.passes.flatten_layout import flatten_channels_last, flattens_into_dense
+from netglot.passes.io_layout import change_io_layout
+from netglot.passes.layout import choose_layout
+from netglot.passes.pipeline import Pass, run
 from netglot.registry import Operator
 
-ALIGNMENT = 16  # bytes, as the schema's force_align asks of every buffer
+# In this order, before the operators are lowered; `save` puts the quantisation after them.
+PASSES: list[Pass] = [
+    widen_floats,  # first: it adds nodes at the inputs and outputs
+    lambda graph: lay_out(graph),
+    flatten_channels_last,  # knows by now what is stored channels-last
+]
 
 
 def prepare(graph: Graph, io_layout: str = "keep") -> Graph:
     """Target passes: everything that rewrites the graph before it is lowered. In place."""
-    run(graph, CHANNELS_LAST)
-    choose_layout(graph, _side, lambda value: io_layout == "nhwc" and value.rank == 4)
-    return graph
+    change_io_layout(graph, io_layout)
+    return run(graph, PASSES)
 
 
-def save(graph: Graph, path: Path, io_layout: str = "keep") -> int:
+def lay_out(graph: Graph) -> bool:
+    """Stores images channels-last where that is cheapest. Inputs and outputs are stored as the IR has them."""
+    before = len(graph.nx)
+    choose_layout(graph, lambda node: side(graph, node), lambda value: False)
+    return len(graph.nx) > before
+
+
+def side(graph: Graph, node: Node) -> Ends:
+    """How the function for `node` wants its images stored."""
+    operator = lowering.find(node, "tflite")
+    layout: Any = operator.options["layout"] if operator else Side.FIRST
+    if flattens_into_dense(graph, node):
+        return Side.FREE, Side.FIRST
+    return layout if isinstance(layout, (Side, tuple)) else layout(node)
+
+
+def save(graph: Graph, path: Path, io_layout: str = "keep", quantize: str | None = None) -> int:
     """Writes `graph`, which is changed on the way; returns the number of operators written.
 
-    With io_layout "nhwc" four-dimensional inputs and outputs are stored channels-last, otherwise as the source has them.
+    With io_layout "nhwc" rank-4 inputs and outputs become channels-last, otherwise they stay as the source has them.
+    With quantize "fp16" weights are stored as float16 (inputs, outputs and arithmetic stay float32). Raises
+    UnsupportedError with every operator that can't be written, ConversionError above 2 GB.
     """
     prepare(graph, io_layout)
     m = TFLiteBuilder()
     inputs = [m.tensor(value) for value in graph.inputs]
     lowering.lower(graph, "tflite", lambda *call: _call(m, *call))
     outputs = [m.tensor(value) for value in graph.outputs]
-    peephole(m, set(outputs))
-    _write(_model(m, graph, inputs, outputs), path)
+    peephole(m, inputs, outputs)
+    if quantize == "fp16":
+        store_as_half(m)
+    names = [value.name for value in graph.inputs], [value.name for value in graph.outputs]
+    write(m, graph.name, dict(zip(names[0], inputs, strict=True)), dict(zip(names[1], outputs, strict=True)), path)
     return len(m.ops)
 
 
-def _side(node: Node) -> Side:
-    operator = lowering.find(node, "tflite")
-    side = operator.options["layout"] if operator else Side.FIRST
-    return side if side is not Side.FREE or _one_rank(node) else Side.FIRST
-
-
-def _one_rank(node: Node) -> bool:
-    """Whether every image has the same rank, and what is broadcast to it is constant: then axes can be renamed."""
-    computed: list[Value] = [v for v in (*node.inputs, *node.outputs) if v is not None and not v.is_constant]
-    return all(value.shape is not None for value in computed) and len({value.rank for value in computed}) == 1
-
-
-def _call(m: TFLiteBuilder, operator: Operator, node: Node, arguments: list[Any], attributes: Mapping[str, Any]) -> None:
+def _call(
+    m: TFLiteBuilder, operator: Operator, node: Node, arguments: list[Any], attributes: Mapping[str, Any]
+) -> None:
     operator.function(m, *arguments, **attributes)
-
-
-class _AlignedBuffer(tfl.BufferT):  # type: ignore[misc]
-    """A buffer whose bytes are copied once, straight from the array, to an aligned place."""
-
-    def __init__(self, array: np.ndarray) -> None:
-        super().__init__()
-        self.array = array
-
-    def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802  (the object API's name)
-        size = self.array.nbytes
-        builder.StartVector(1, size, ALIGNMENT)
-        builder.head = head = builder.Head() - size
-        target = np.frombuffer(builder.Bytes, self.array.dtype, self.array.size, head).reshape(self.array.shape)
-        np.copyto(target, self.array)
-        data = builder.EndVector()
-        tfl.BufferStart(builder)
-        tfl.BufferAddData(builder, data)
-        return int(tfl.BufferEnd(builder))
-
-
-def _model(m: TFLiteBuilder, graph: Graph, inputs: list[int], outputs: list[int]) -> tfl.ModelT:
-    used = sorted({i for op in m.ops for i in (*op.inputs, *op.outputs) if i >= 0}.union(inputs, outputs))
-    place = {old: new for new, old in enumerate(used)} | {-1: -1}
-    buffers: list[Any] = [tfl.BufferT()]  # buffer 0 is empty by convention: for what is computed
-    codes: dict[int, int] = {}
-    tensors = [_tensor(m.tensors[i], buffers) for i in used]
-    operators = [_operator(op, place, codes) for op in m.ops]
-    subgraph = tfl.SubGraphT(
-        name=graph.name, tensors=tensors, inputs=[place[i] for i in inputs], outputs=[place[i] for i in outputs],
-        operators=operators,
-    )  # fmt: skip
-    model = tfl.ModelT(version=3, description="netglot", buffers=buffers, subgraphs=[subgraph])
-    model.operatorCodes = [
-        tfl.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=min(code, 127), version=1) for code in codes
-    ]
-    return model
-
-
-def _tensor(tensor: Tensor, buffers: list[Any]) -> tfl.TensorT:
-    index = 0
-    if tensor.data is not None:
-        index = len(buffers)
-        buffers.append(_AlignedBuffer(tensor.data))
-    return tfl.TensorT(
-        name=tensor.name, shape=list(tensor.shape), type=TENSOR_TYPES[tensor.dtype], buffer=index, hasRank=True
-    )
-
-
-def _operator(op: Op, place: Mapping[int, int], codes: dict[int, int]) -> tfl.OperatorT:
-    kind = type(op.options).__name__.removesuffix("T") if op.options else "NONE"
-    return tfl.OperatorT(
-        opcodeIndex=codes.setdefault(op.code, len(codes)),
-        inputs=[place[i] for i in op.inputs],
-        outputs=[place[i] for i in op.outputs],
-        builtinOptionsType=getattr(tfl.BuiltinOptions, kind),
-        builtinOptions=op.options,
-    )
-
-
-def _write(model: tfl.ModelT, path: Path) -> None:
-    weights = sum(buffer.array.nbytes for buffer in model.buffers if isinstance(buffer, _AlignedBuffer))
-    builder = flatbuffers.Builder(weights + 4096 + 64 * len(model.buffers) + 1024 * len(model.subgraphs[0].tensors))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    with path.open("wb") as file:
-        file.write(memoryview(builder.Bytes)[builder.Head() :])

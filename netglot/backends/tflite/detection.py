@@ -1,0 +1,72 @@
+"""Operators of detection networks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from netglot.backends.lowering import NotMappedError
+from netglot.backends.tflite.context import Ints, Side, TFLiteBuilder, tflite_op
+from netglot.backends.tflite.reduction import reduced
+from netglot.ir.graph import Value
+
+MAX_ELEMENTS = 2**28  # of one temporary of MaxRoiPool
+
+
+@tflite_op("netglot.BoxNms")
+def box_nms(
+    m: TFLiteBuilder, boxes: Value, scores: Value, y: Value, *, max_boxes: int, iou_threshold: float = 0.5,
+    score_threshold: float = 0.0,
+) -> None:  # fmt: skip
+    """NON_MAX_SUPPRESSION_V4 fills up with zeros and says how many it found; here what is missing is -1."""
+    limits = [m.ints(max_boxes), m.number(iou_threshold, boxes), m.number(score_threshold, boxes)]
+    chosen, count = m.temporary((max_boxes,), np.int32), m.temporary((), np.int32)
+    m.op("NON_MAX_SUPPRESSION_V4", [boxes, scores, *limits], [chosen, count])
+    found = m.emit("LESS", m.ints(np.arange(max_boxes)), count, dtype=bool)
+    m.finish(m.cast(m.emit("SELECT_V2", found, chosen, m.ints(-1), dtype=np.int32), np.int64), y)
+
+
+@tflite_op("MaxRoiPool", layout=Side.LAST)
+def max_roi_pool(
+    m: TFLiteBuilder, x: Value, rois: Value, y: Value, *, pooled_shape: Ints, spatial_scale: float
+) -> None:
+    """The largest under each bin: elsewhere the image is -inf, first outside the bin's columns, then its rows.
+
+    Bins as in ONNX Runtime (roi_pool.cc): corners rounded half up, at least one wide, edges rounded outwards.
+    """
+    count, (bins_h, bins_w) = rois.sizes[0], pooled_shape
+    _, height, width, channels = m.shape(x)
+    if count * bins_w * height * width * channels > MAX_ELEMENTS:
+        raise NotMappedError(f"{count} regions of {height}x{width}x{channels} need too much memory at once")
+    columns = [m.emit("SLICE", rois, m.ints([0, i]), m.ints([count, 1]), shape=(count, 1)) for i in range(5)]
+    images = m.reshaped(m.cast(columns[0], np.int32), (count,))
+    picked = m.emit("GATHER", x, images, shape=(count, height, width, channels))
+    low_x, low_y, high_x, high_y = (
+        m.emit("FLOOR", m.emit("ADD", m.emit("MUL", corner, float(spatial_scale)), 0.5)) for corner in columns[1:]
+    )
+    in_columns = _bins(m, low_x, high_x, bins_w, width, (count, bins_w, 1, width, 1))
+    in_rows = _bins(m, low_y, high_y, bins_h, height, (count, bins_h, height, 1, 1))
+    wide = _largest(m, in_columns, m.reshaped(picked, (count, 1, height, width, channels)), 3)
+    turned = m.transposed(m.reshaped(wide, (count, bins_w, height, channels)), (0, 2, 1, 3))
+    tall = _largest(m, in_rows, m.reshaped(turned, (count, 1, height, bins_w, channels)), 2)
+    found = m.reshaped(tall, (count, bins_h, bins_w, channels))
+    m.op("SELECT_V2", [m.emit("EQUAL", found, -np.inf, dtype=bool), m.number(0.0, x), found], [y])
+
+
+def _bins(m: TFLiteBuilder, low: int, high: int, bins: int, size: int, shape: Ints) -> int:
+    """A mask [rois, bins, size], as `shape`: whether an index of the axis lies in a bin."""
+    span = m.emit("MAXIMUM", m.emit("ADD", m.emit("SUB", high, low), 1.0), 1.0)
+    step = m.emit("DIV", span, float(bins))
+    number = np.arange(bins + 1, dtype=np.float32)[None]
+    start = m.emit("ADD", m.emit("FLOOR", m.emit("MUL", step, m.constant(number[:, :-1]))), low)
+    end = m.emit("ADD", m.emit("CEIL", m.emit("MUL", step, m.constant(number[:, 1:]))), low)
+    edge = (m.shape(low)[0], bins, 1)
+    index = m.constant(np.arange(size, dtype=np.float32))
+    after = m.emit("GREATER_EQUAL", index, m.reshaped(start, edge), dtype=bool)
+    before = m.emit("LESS", index, m.reshaped(end, edge), dtype=bool)
+    return m.reshaped(m.emit("LOGICAL_AND", after, before), shape)
+
+
+def _largest(m: TFLiteBuilder, mask: int, x: int, axis: int) -> int:
+    shape = np.broadcast_shapes(m.shape(mask), m.shape(x))
+    inside = m.emit("SELECT_V2", mask, x, m.number(-np.inf, x), shape=shape, dtype=m.dtype(x))
+    return reduced(m, "REDUCE_MAX", inside, [axis])

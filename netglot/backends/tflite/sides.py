@@ -1,0 +1,98 @@
+"""Which layout an operator wants, where that depends on its axes and shapes."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from netglot.backends.tflite.context import Ends, Side
+from netglot.ir.graph import Node, Value
+from netglot.ir.schema import defaults
+from netglot.passes.layout import channels_last
+
+
+def attribute(node: Node, name: str) -> int:
+    """An attribute of type int, or its default."""
+    return int(node.attributes.get(name, defaults(node.op, node.domain).get(name, 0)))
+
+
+def alike(node: Node) -> Side:
+    """FREE where every image has the same rank, and what is broadcast to it is constant: then axes can be renamed."""
+    computed = [v for v in (*node.inputs, *node.outputs) if v is not None and not v.is_constant and not _single(v)]
+    known = all(value.shape is not None for value in computed)
+    return Side.FREE if known and len({value.rank for value in computed}) <= 1 else Side.FIRST
+
+
+def _single(value: Value) -> bool:
+    return value.shape is not None and len(value.shape) < 2 and all(dim == 1 for dim in value.shape)
+
+
+def over_axis(node: Node) -> Side:
+    """For a kernel over the last axis in memory: the side on which `axis` is that, if it is one of these two."""
+    rank = node.output.rank
+    axis = attribute(node, "axis") % rank
+    if rank < 3 or axis not in (1, rank - 1):
+        return alike(node)
+    return Side.LAST if axis == 1 else Side.FIRST
+
+
+def reduction(node: Node) -> Ends:
+    """Reductions over the constant axes of input 1."""
+    x = node.inputs[0]
+    axes = node.input(1)
+    if x is None or x.shape is None or (axes is not None and not axes.is_constant):
+        return Side.FIRST
+    dropped = axes.array.tolist() if axes is not None and axes.array.size else range(x.rank)
+    return Side.FREE if attribute(node, "keepdims") else dropping(x, [axis % x.rank for axis in dropped])
+
+
+def reduction_of_one(node: Node) -> Ends:
+    """Reductions over the attribute `axis`."""
+    x = node.inputs[0]
+    if x is None or x.shape is None:
+        return Side.FIRST
+    return Side.FREE if attribute(node, "keepdims") else dropping(x, [attribute(node, "axis") % x.rank])
+
+
+def gathering(node: Node) -> Ends:
+    """Gather by one index drops the axis, by a list of them keeps it, by more adds axes."""
+    x, indices = node.inputs[0], node.inputs[1]
+    if x is None or indices is None or x.is_constant or indices.shape is None or len(indices.shape) > 1:
+        return Side.FIRST
+    return Side.FREE if indices.rank else dropping(x, [attribute(node, "axis") % x.rank])
+
+
+def dropping(x: Value, axes: list[int]) -> Ends:
+    """The sides of an operator that takes `axes` away, so that what remains of memory is in one of the two orders."""
+    remaining = [axis for axis in range(x.rank) if axis not in axes]
+    rank = len(remaining)
+    if rank < 3:
+        return Side.FREE, Side.FIRST
+    order = natural_order(channels_last(x.rank), axes)
+    if order == tuple(range(rank)):
+        return Side.FREE, Side.FIRST
+    return Side.FREE if order == channels_last(rank) else Side.FIRST
+
+
+def natural_order(layout: tuple[int, ...], dropped: list[int]) -> tuple[int, ...]:
+    """How the axes that remain lie in memory when `dropped` are taken from a value stored as `layout`."""
+    remaining = sorted(axis for axis in layout if axis not in dropped)
+    return tuple(remaining.index(axis) for axis in layout if axis not in dropped)
+
+
+def reshaping(node: Node) -> Ends:
+    """FREE where batch and channels stay: then only spatial axes are split or merged, in either layout."""
+    x, y = node.inputs[0], node.output
+    if x is None or x.shape is None or y.shape is None or x.is_constant:
+        return Side.FIRST
+    return Side.FREE if len(x.shape) >= 3 and len(y.shape) >= 3 and x.shape[:2] == y.shape[:2] else Side.FIRST
+
+
+def size(value: Value) -> int:
+    return prod(value.sizes)
+
+
+def const_ints(value: Value | None) -> list[int] | None:
+    """The ints of a constant, or None where it is left out or computed."""
+    return None if value is None or value.data is None else [int(i) for i in np.ravel(value.data)]
