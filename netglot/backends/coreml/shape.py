@@ -1,0 +1,167 @@
+"""Operators that move elements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from netglot.backends.coreml.context import (
+    CoreMLBuilder,
+    Tensor,
+    Var,
+    coreml_op,
+    ints,
+    is_float,
+    mil_type,
+)
+from netglot.backends.lowering import NotMappedError
+
+
+@coreml_op("Flatten", "Reshape", "Squeeze", "Unsqueeze")
+def reshape(m: CoreMLBuilder, x: Var, shape: Tensor | None = None, *, axis: int = 0, allowzero: int = 0) -> Var:
+    return reshaped(m, x, m.output.sizes)
+
+
+def reshaped(m: CoreMLBuilder, x: Var, shape: Sequence[int]) -> Var:
+    """x with `shape`; scalars come and go by expand_dims and squeeze, since MIL's reshape has none."""
+    if tuple(x.shape) == tuple(shape):
+        return x
+    if not shape:
+        return m.squeeze(x=x, axes=list(range(x.rank)))
+    return m.reshape(x=x, shape=list(shape)) if x.rank else m.expand_dims(x=x, axes=list(range(len(shape))))
+
+
+@coreml_op("Transpose")
+def transpose(m: CoreMLBuilder, x: Var, *, perm: tuple[int, ...] = ()) -> Var:
+    return m.transpose(x=x, perm=list(perm or reversed(range(x.rank))))
+
+
+@coreml_op("Concat")
+def concat(m: CoreMLBuilder, values: list[Tensor], *, axis: int) -> Var:
+    return m.concat(values=values, axis=axis) if len(values) > 1 else values[0]
+
+
+@coreml_op("Split")
+def split(m: CoreMLBuilder, x: Var, sizes: Tensor | None = None, *, axis: int, num_outputs: int = 0) -> list[Var]:
+    parts = [value.sizes[axis] for value in m.outputs]
+    return list(m.split(x=x, split_sizes=parts, axis=axis)) if len(parts) > 1 else [x]
+
+
+@coreml_op("Slice")
+def slice_(
+    m: CoreMLBuilder, x: Var, starts: Tensor, ends: Tensor, axes: Tensor | None = None, steps: Tensor | None = None
+) -> Var:
+    first, last = ints(starts, "the starts"), ints(ends, "the ends")
+    where = list(range(len(first))) if axes is None else ints(axes, "the axes")
+    stride = [1] * len(first) if steps is None else ints(steps, "the steps")
+    chosen = {axis % x.rank: slice(*triple) for axis, *triple in zip(where, first, last, stride, strict=True)}
+    return sliced(m, x, chosen)
+
+
+def sliced(m: CoreMLBuilder, x: Var, chosen: dict[int, slice]) -> Var:
+    """x[slices], `chosen` by axis; a slice's bounds clip as Python's do, and MIL gets them clipped."""
+    begin, end, stride = [0] * x.rank, list(x.shape), [1] * x.rank
+    to_start = [False] * x.rank  # a step back that ends before element 0: only a mask can say that
+    for axis, part in chosen.items():
+        begin[axis], end[axis], stride[axis] = part.indices(x.shape[axis])
+        to_start[axis] = end[axis] < 0
+    end = [max(stop, 0) for stop in end]
+    return m.slice_by_index(x=x, begin=begin, end=end, stride=stride, end_mask=to_start)
+
+
+@coreml_op("Tile")
+def tile(m: CoreMLBuilder, x: Var, repeats: Tensor) -> Var:
+    return m.tile(x=x, reps=ints(repeats, "the repeats"))
+
+
+@coreml_op("Expand")
+def expand(m: CoreMLBuilder, x: Var, shape: Tensor) -> Var:
+    """A tile; MIL has no broadcast of its own."""
+    wanted = m.output.sizes
+    x = reshaped(m, x, (1,) * (len(wanted) - x.rank) + tuple(x.shape))
+    repeats = [n // have for n, have in zip(wanted, x.shape, strict=True)]
+    return m.tile(x=x, reps=repeats) if any(n != 1 for n in repeats) else x
+
+
+# --------------------------------------------------------------------- padding
+
+
+@coreml_op("Pad")
+def pad(
+    m: CoreMLBuilder, x: Var, pads: Tensor, value: Tensor | None = None, axes: Tensor | None = None, *, mode: str
+) -> Var:
+    given = ints(pads, "the pads")
+    where = list(range(x.rank)) if axes is None else [axis % x.rank for axis in ints(axes, "the axes")]
+    amounts = [(0, 0)] * x.rank
+    for i, axis in enumerate(where):
+        amounts[axis] = (given[i], given[i + len(where)])
+    if any(amount < 0 for amount in given):
+        kept = {axis: slice(-min(a, 0), x.shape[axis] + min(b, 0)) for axis, (a, b) in enumerate(amounts)}
+        x = sliced(m, x, kept)
+    return padded(m, x, [(max(a, 0), max(b, 0)) for a, b in amounts], mode, value)
+
+
+def padded(m: CoreMLBuilder, x: Var, amounts: list[tuple[int, int]], mode: str, value: Tensor | None = None) -> Var:
+    """x with (begin, end) of padding on each axis. MIL pads floats, and by reflection or the edge two last axes only."""
+    if not any(map(any, amounts)):
+        return x
+    if mode not in ("constant", "reflect", "edge"):
+        raise NotMappedError(f"Core ML pads by a constant, by reflection or by the edge, not by {mode}")
+    if not is_float(x):
+        kind = mil_type(x)
+        return m.cast(x=padded(m, m.cast(x=x, dtype="fp32"), amounts, mode, value), dtype=kind)
+    if mode == "constant":
+        fill = 0.0 if value is None else float(np.asarray(value).item())
+        return m.pad(x=x, pad=[n for pair in amounts for n in pair], mode="constant", constant_val=fill)
+    touched = [axis for axis, pair in enumerate(amounts) if any(pair)]
+    if len(touched) > 2:
+        raise NotMappedError(f"Core ML pads by {mode} on two axes at most")
+    order = [axis for axis in range(x.rank) if axis not in touched] + touched
+    tail = [n for axis in order[-2:] for n in amounts[axis]]
+    mil_mode = "replicate" if mode == "edge" else mode
+    if order == sorted(order):
+        return m.pad(x=x, pad=tail, mode=mil_mode)
+    moved = m.pad(x=m.transpose(x=x, perm=order), pad=tail, mode=mil_mode)
+    return m.transpose(x=moved, perm=[order.index(axis) for axis in range(x.rank)])
+
+
+# --------------------------------------------------------- gather and scatter
+
+
+def wrapped(m: CoreMLBuilder, indices: Tensor, size: int) -> Tensor:
+    """Indices without the negative ones, which not every version of Core ML counts from the end."""
+    if isinstance(indices, np.ndarray):
+        return indices if (indices >= 0).all() else np.where(indices < 0, indices + size, indices)
+    return m.select(cond=m.less(x=indices, y=0), a=m.add(x=indices, y=size), b=indices)
+
+
+@coreml_op("Gather")
+def gather(m: CoreMLBuilder, x: Tensor, indices: Tensor, *, axis: int) -> Var:
+    return _numeric(m, x, lambda x: m.gather(x=x, indices=wrapped(m, indices, x.shape[axis]), axis=axis))
+
+
+@coreml_op("GatherElements")
+def gather_elements(m: CoreMLBuilder, x: Tensor, indices: Tensor, *, axis: int) -> Var:
+    return _numeric(m, x, lambda x: m.gather_along_axis(x=x, indices=wrapped(m, indices, x.shape[axis]), axis=axis))
+
+
+def _numeric(m: CoreMLBuilder, x: Tensor, compute: Callable[[Tensor], Var]) -> Var:
+    """compute(x), where booleans go through int32: MIL gathers only numbers."""
+    if mil_type(x) != "bool":
+        return compute(x)
+    return m.cast(x=compute(m.cast(x=x, dtype="int32")), dtype="bool")
+
+
+@coreml_op("DepthToSpace")
+def depth_to_space(m: CoreMLBuilder, x: Var, *, blocksize: int, mode: str) -> Var:
+    if mode == "CRD":
+        return m.pixel_shuffle(x=x, upscale_factor=blocksize)
+    return m.depth_to_space(x=x, block_size=blocksize)
+
+
+@coreml_op("SpaceToDepth")
+def space_to_depth(m: CoreMLBuilder, x: Var, *, blocksize: int) -> Var:
+    return m.space_to_depth(x=x, block_size=blocksize)
+
+

@@ -1,0 +1,241 @@
+"""Writes a graph as a Core ML ML Program: the MIL program, its weights file, and the package around both."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netglot.backends import lowering
+from netglot.backends.coreml.context import MAX_RANK, MIL_TYPES, TARGETS, CoreMLBuilder, NewerTargetError, Var, mil_type
+from netglot.backends.coreml.package import write_package
+from netglot.backends.lowering import NotMappedError
+from netglot.coreml_import import coremltools, quiet
+from netglot.errors import ConversionError, UnsupportedError
+from netglot.ir import types
+from netglot.ir.graph import Graph, Node, Value
+from netglot.registry import Operator
+
+NAMES, TYPES = "netglot.names", "netglot.types"  # keys of the metadata, read by the Core ML runtime and frontend
+
+# coremltools' passes for float16: casts around every operation, into the constants, and away where they meet.
+_FP16_PASSES = ("add_fp16_cast", "const_elimination", "cast_optimization", "dead_code_elimination")
+
+
+def save(graph: Graph, path: Path, quantize: str | None = None) -> int:
+    """Writes `graph` as the package `path`, for the oldest iOS that has all it needs; returns the number of operations.
+
+    With quantize "fp16" weights and arithmetic are float16; inputs and outputs stay as they are. Core ML takes no names
+    that are not identifiers, no scalars, and only float32, float16 and int32: what an input or output is called, and
+    its true type, are in the metadata (netglot.names, netglot.types).
+    """
+    if quantize not in (None, "fp16"):
+        raise ConversionError(f"Core ML can't be written with --quantize {quantize}", hint="fp16 is possible.")
+    with quiet():
+        interface = _Interface(graph)
+        program, target = _program(graph, interface)
+        if quantize == "fp16":
+            _apply(program, _FP16_PASSES)
+        _unique_names(program, interface.names)
+        write_package(path, lambda weights: _spec(program, target, weights, interface.metadata()))
+    return sum(op.op_type != "const" for op in program.functions["main"].operations)
+
+
+def _program(graph: Graph, interface: _Interface) -> tuple[Any, str]:
+    """The MIL program and the deployment target that it needs."""
+    target = "iOS16" if any(value.dtype == np.float16 for value in (*graph.inputs, *graph.outputs)) else TARGETS[0]
+    while True:
+        try:
+            return _Program(graph, interface, target).build(), target
+        except NewerTargetError as newer:
+            target = newer.target
+
+
+class _Program:
+    """The Vars of the graph's values while its nodes are walked."""
+
+    def __init__(self, graph: Graph, interface: _Interface, target: str) -> None:
+        self.graph, self.interface = graph, interface
+        self.m = CoreMLBuilder(target)
+        self.vars: dict[Value, Var] = {}
+
+    def build(self) -> Any:
+        mil = coremltools("converters.mil.mil")
+        _check_interface(self.graph)
+        placeholders = {name: self._placeholder(value) for name, value in self.interface.inputs}
+        version = getattr(coremltools().target, self.m.target)
+        with mil.Function(placeholders, opset_version=version) as function:
+            for name, value in self.interface.inputs:
+                self.vars[value] = self._entered(value, function.inputs[name])
+            lowering.lower(self.graph, "coreml", self._call)
+            function.set_outputs([self._left(name, value) for name, value in self.interface.outputs])
+        program = mil.Program()
+        program.add_function("main", function)
+        return program
+
+    # --------------------------------------------------------------- interface
+
+    def _placeholder(self, value: Value) -> Any:
+        mil_types = coremltools("converters.mil.mil.types")
+        stored = {"fp32": mil_types.fp32, "fp16": mil_types.fp16}.get(MIL_TYPES[_dtype(value)], mil_types.int32)
+        return coremltools("converters.mil.mil").Builder.placeholder(shape=value.sizes or (1,), dtype=stored)
+
+    def _entered(self, value: Value, var: Var) -> Var:
+        """The input as the graph means it: bool from int32, a scalar from its only element."""
+        if not value.sizes:
+            var = self.m.squeeze(x=var, axes=[0])
+        return self.m.cast(x=var, dtype="bool") if value.dtype == np.bool_ else var
+
+    def _left(self, name: str, value: Value) -> Var:
+        """The output as Core ML can give it, under its name."""
+        var = self.m.constant(value.array) if value.is_constant else self.vars[value]
+        if value.dtype == np.bool_:
+            var = self.m.cast(x=var, dtype="int32")
+        if not value.sizes:
+            var = self.m.expand_dims(x=var, axes=[0])
+        if var.op is None or var.op.op_type == "const" or var.name in self.interface.names:
+            var = self.m.identity(x=var)
+        var.name = name
+        return var
+
+    # ------------------------------------------------------------------- nodes
+
+    def _call(self, operator: Operator, node: Node, arguments: Sequence[Any], attributes: Mapping[str, Any]) -> None:
+        _check_node(node)
+        inputs = [self._argument(item) for item in arguments[: len(arguments) - _output_parameters(node)]]
+        self.m.outputs = node.outputs
+        try:
+            result = operator.function(self.m, *inputs, **attributes)
+        except (ValueError, TypeError, NotImplementedError, AssertionError) as refusal:  # MIL's builder checks by these
+            raise NotMappedError(" ".join(str(refusal).split())) from None
+        self._assign(node, list(result) if isinstance(result, tuple | list) else [result])
+
+    def _argument(self, item: Any) -> Any:
+        if isinstance(item, list):
+            return [self._argument(value) for value in item]
+        if item is None or item.is_constant:
+            return None if item is None else item.array
+        return self.vars[item]
+
+    def _assign(self, node: Node, results: list[Any]) -> None:
+        if len(results) < len(node.outputs):
+            raise NotMappedError(f"only its first {len(results)} output(s) exist in Core ML")
+        for value, var in zip(node.outputs, results, strict=False):
+            var = self.m.constant(var) if isinstance(var, np.ndarray) else var
+            if tuple(var.shape) != value.sizes or mil_type(var) != MIL_TYPES[_dtype(value)]:
+                found = f"{mil_type(var)}[{types.text(var.shape)}]"
+                raise NotMappedError(f"Core ML's operators give {found} where {value} is due")
+            self.vars[value] = var
+
+
+def _output_parameters(node: Node) -> int:
+    from netglot.ir.schema import schema
+
+    found = schema(node.op, node.domain)
+    return len(found.outputs) if found else 0
+
+
+def _dtype(value: Value) -> np.dtype:
+    if value.dtype not in MIL_TYPES:
+        raise NotMappedError(f"'{value.name}' is {value.dtype}; Core ML has float32, float16, int32 and bool")
+    return value.dtype
+
+
+def _check_node(node: Node) -> None:
+    for value in (*node.inputs, *node.outputs):
+        if value is not None:
+            _check_value(value)
+
+
+def _check_value(value: Value) -> None:
+    _dtype(value)
+    if not types.is_static(value.shape):
+        hint = "give the inputs' shapes with --input NAME:1x3x224x224"
+        raise NotMappedError(f"the shape of '{value.name}' is not known: {types.text(value.shape)} ({hint})")
+    if value.rank > MAX_RANK:
+        raise NotMappedError(f"'{value.name}' has {value.rank} axes; Core ML's tensors have at most {MAX_RANK}")
+
+
+def _check_interface(graph: Graph) -> None:
+    for value in (*graph.inputs, *graph.outputs):
+        try:
+            _check_value(value)
+        except NotMappedError as reason:
+            raise UnsupportedError(f"can't be written to coreml: {reason}") from None
+
+
+# ----------------------------------------------------------------------- names
+
+
+class _Interface:
+    """The Core ML names of a graph's inputs and outputs; one that is no identifier, or that is both, gets another."""
+
+    def __init__(self, graph: Graph) -> None:
+        taken: set[str] = set()
+        self.inputs = [(_free(_identifier(value.name), taken), value) for value in graph.inputs]
+        self.outputs = [(_free(_identifier(value.name), taken), value) for value in graph.outputs]
+        self.names = taken
+
+    def metadata(self) -> dict[str, str]:
+        """JSON of what Core ML's interface can't say: original names, and types and shapes where they differ."""
+        both = [*self.inputs, *self.outputs]
+        names = {name: value.name for name, value in both if name != value.name}
+        changed = [(name, value) for name, value in both if not value.sizes or value.dtype in (np.int64, np.bool_)]
+        types_ = {name: [str(value.dtype), list(value.sizes)] for name, value in changed}
+        return {key: json.dumps(item) for key, item in ((NAMES, names), (TYPES, types_)) if item}
+
+
+def _identifier(name: str) -> str:
+    text = re.sub(r"[^A-Za-z0-9_@]", "_", name)
+    return text if re.match(r"[A-Za-z_]", text) else f"_{text}"
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """`name`, with a number where that is taken; takes it."""
+    unique, number = name, 0
+    while unique in taken:
+        number += 1
+        unique = f"{name}_{number}"
+    taken.add(unique)
+    return unique
+
+
+def _unique_names(program: Any, interface: set[str]) -> None:
+    """Every Var inside gets a name of its own: MIL's builder numbers them without looking at ours."""
+    taken = set(interface)
+    function = program.functions["main"]
+    kept = {*function.inputs.values(), *function.outputs}
+    for operation in function.operations:
+        for var in operation.outputs:
+            if var not in kept:
+                var.name = _free(var.name, taken)
+        operation.name = operation.outputs[0].name
+
+
+# ------------------------------------------------------------------------ spec
+
+
+def _apply(program: Any, passes: Sequence[str]) -> None:
+    found = coremltools("converters.mil.mil.passes.pass_registry").PASS_REGISTRY
+    for name in passes:
+        found[f"common::{name}"](program)
+
+
+def _spec(program: Any, target: str, weights: Path, metadata: Mapping[str, str]) -> bytes:
+    """The serialized model; its weights are written into the folder `weights`."""
+    version = getattr(coremltools().target, target).value
+    load = coremltools("converters.mil.backend.mil.load").load
+    _apply_backend(program)
+    spec = load(program, weights_dir=str(weights), specification_version=version)
+    spec.description.metadata.userDefined.update(metadata)
+    return bytes(spec.SerializeToString(deterministic=True))
+
+
+def _apply_backend(program: Any) -> None:
+    """Core ML wants every input to be read."""
+    coremltools("converters.mil.backend.nn.passes.handle_unused_inputs")
+    coremltools("converters.mil.mil.passes.pass_registry").PASS_REGISTRY["nn_backend::handle_unused_inputs"](program)
