@@ -18,7 +18,7 @@ COMMON: list[Pass] = [
     remove_dead_code,  # what the others left behind
 ]
 
-# For targets whose images are channels-last, before their layout is chosen.
+# For targets whose images are channels-last, after their layout is chosen (see layout.py).
 CHANNELS_LAST: list[Pass] = [
     flatten_channels_last,
     remove_dead_code,

@@ -12,25 +12,11 @@ from netglot.backends.tflite.flatbuffer import write
 from netglot.backends.tflite.half import store_as_half, widen_floats
 from netglot.backends.tflite.peephole import peephole
 from netglot.ir.graph import Graph, Node
-from netglot.passes.flatten_layout import flatten_channels_last, flattens_into_dense
+from netglot.passes.flatten_layout import flattens_into_dense
 from netglot.passes.io_layout import change_io_layout
 from netglot.passes.layout import choose_layout
-from netglot.passes.pipeline import Pass, run
+from netglot.passes.pipeline import CHANNELS_LAST, Pass, run
 from netglot.registry import Operator
-
-# In this order, before the operators are lowered; `save` puts the quantisation after them.
-PASSES: list[Pass] = [
-    widen_floats,  # first: it adds nodes at the inputs and outputs
-    lambda graph: lay_out(graph),
-    flatten_channels_last,  # knows by now what is stored channels-last
-]
-
-
-def prepare(graph: Graph, io_layout: str = "keep") -> Graph:
-    """Target passes: everything that rewrites the graph before it is lowered. In place."""
-    change_io_layout(graph, io_layout)
-    return run(graph, PASSES)
-
 
 def lay_out(graph: Graph) -> bool:
     """Stores images channels-last where that is cheapest. Inputs and outputs are stored as the IR has them."""
@@ -46,6 +32,20 @@ def side(graph: Graph, node: Node) -> Ends:
     if flattens_into_dense(graph, node):
         return Side.FREE, Side.FIRST
     return layout if isinstance(layout, (Side, tuple)) else layout(node)
+
+
+# In this order, before the operators are lowered; `save` puts the quantisation after them.
+PASSES: list[Pass] = [
+    widen_floats,  # first: it adds nodes at the inputs and outputs
+    lay_out,
+    *CHANNELS_LAST,  # these know by now what is stored so
+]
+
+
+def prepare(graph: Graph, io_layout: str = "keep") -> Graph:
+    """Target passes: everything that rewrites the graph before it is lowered. In place."""
+    change_io_layout(graph, io_layout)
+    return run(graph, PASSES)
 
 
 def save(graph: Graph, path: Path, io_layout: str = "keep", quantize: str | None = None) -> int:
