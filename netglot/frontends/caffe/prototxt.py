@@ -18,7 +18,7 @@ MAX_DEPTH = 50
 
 _TOKEN = re.compile(
     r"""(?P<skip>[\s]+|\#[^\n]*)
-      | (?P<string>"(?:[^"\\\n\0]|\\.)*"|'(?:[^'\\\n\0]|\\.)*')
+      | (?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
       | (?P<number>-?\s*(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[fF]?|inf(?:inity)?\b|nan\b))
       | (?P<name>-?[A-Za-z_][\w./]*)
       | (?P<mark>[:{}<>\[\],;])""",
@@ -103,6 +103,10 @@ class _Tokens:
 
 def parse(text: str, file: str = "") -> Message:
     """The message that `text` holds; ConversionError names the line where it is malformed."""
+    if "\0" in text:
+        raise ConversionError(
+            "a NUL byte: this is no text file", Origin(file, line=text[: text.index("\0")].count("\n") + 1)
+        )
     return _message(_Tokens(text, file), "end", Message(1), 0)
 
 
