@@ -1,5 +1,7 @@
 """Operators on each element."""
 
+import numpy as np
+
 from tests.ops.table import IMAGE, In, Row, const
 
 POSITIVE = In((2, 6, 7, 9), low=0.1, high=3)
@@ -43,4 +45,23 @@ ROWS = [
     Row("Softmax", (IMAGE,), {"axis": -1}, name="last"),
     Row("Softmax", (In((3, 10)),), {"axis": 1}),
     Row("LogSoftmax", (In((3, 10)),), {"axis": 1}),
+    # modes that Caffe's layers produce
+    *(Row(op, (In((5,), "int64", -9, 9), np.ones(1, np.int64)), name="int64")
+      for op in ("Add", "Max", "GreaterOrEqual")),
+    Row("Equal", (In(IMAGE.shape, low=0, high=0), np.arange(63, dtype=np.float32).reshape(7, 9) % 3), name="float"),
+    *(Row(op, (IMAGE, const(())), name="scalar") for op in ("Min", "Greater", "Less")),
+    *(Row(op, (In((5, 4)), In((2, 3, 5, 4))), name="first-broadcast") for op in ("Add", "Mul")),
+    *(Row(op, (IMAGE, const((2, 1, 1, 1))), name="batch") for op in ("Add", "Mul")),
+    *(Row(op, (IMAGE, const((9,))), name="width") for op in ("Add", "Mul")),
+    *(Row(op, (IMAGE, const((6, 7, 1))), name="channel-height") for op in ("Add", "Mul")),
+    Row("Sub", (const(()), In((3, 5))), name="from-scalar"),
+    Row("Pow", (POSITIVE, const((), -0.75, -0.75)), name="negative"),
+    Row("Neg", (In((5,)),), name="1d"),
+    Row("PRelu", (In((3, 5)), const((5,))), name="2d"),
+    Row("PRelu", (In((2, 3, 5)), const((3, 1))), name="3d"),
+    Row("Where", (In((5, 1), "bool"), In((5, 7)), const((), -1, -1)), name="scalar"),
+    Row("Where", (In((5,), "bool"), const((5,)), const((), 9, 9)), name="constants"),
+    Row("Cast", (In((7,), low=0, high=4),), {"to": 7}, name="int64"),
+    Row("Cast", (In((3, 5), "int64", -9, 9),), {"to": 1}, name="from-int64"),
+    Row("Identity", (const((2, 3)),), name="constant"),
 ]

@@ -23,4 +23,9 @@ ROWS = [
     Row("ArgMin", (In((3, 10)),), {"axis": 1, "keepdims": 0}),
     Row("TopK", (In((3, 10)), ints(4)), {"axis": 1}, outputs=2),
     Row("TopK", (IMAGE, ints(3)), {"axis": 1}, name="channels", outputs=2),
+    # modes that Caffe's layers produce
+    Row("ArgMax", (IMAGE,), {"axis": 2, "keepdims": 0}, name="height"),
+    Row("ArgMax", (In((3, 10)),), {"axis": 1, "keepdims": 1}, name="flat-kept"),
+    Row("ReduceMax", (In((3, 10)), ints(1)), {"keepdims": 1}, name="flat-kept"),
+    Row("TopK", (In((10,)), ints(10)), {"axis": 0}, name="1d", outputs=2),
 ]

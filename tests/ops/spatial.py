@@ -3,6 +3,7 @@
 from tests.ops.table import IMAGE, In, Row, const
 
 W = const((4, 6, 3, 3))
+POSITIVE = const((3,), 0.5, 2)
 
 ROWS = [
     Row("Conv", (IMAGE, W, const((4,)))),
@@ -60,4 +61,9 @@ ROWS = [
         {"epsilon": 1e-3},
     ),
     Row("InstanceNormalization", (IMAGE, const((6,)), const((6,))), {"epsilon": 1e-3}),
+    # modes that Caffe's layers produce
+    Row("ConvTranspose", (In((2, 3, 5)), const((3, 2, 4)), const((2,))), {"strides": (3,), "pads": (1, 1)}, name="1d"),
+    Row("ConvTranspose", (In((2, 2, 2, 3, 2)), const((2, 2, 2, 2, 2)), const((2,))), {"strides": (2, 2, 2)}, name="3d"),
+    *(Row("BatchNormalization", (In(shape), POSITIVE, const((3,)), const((3,)), POSITIVE), name=f"{len(shape)}d")
+      for shape in ((2, 3), (2, 3, 5), (2, 3, 2, 4, 5))),
 ]
