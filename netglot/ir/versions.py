@@ -32,6 +32,11 @@ class Formal:
     variadic: bool
     types: frozenset[str]
 
+    @property
+    def holds_tensors(self) -> bool:
+        """Whether it may be a tensor, and not only a sequence or an optional."""
+        return any(name.startswith("tensor(") for name in self.types)
+
 
 @dataclass(frozen=True)
 class Signature:

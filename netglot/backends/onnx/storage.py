@@ -110,8 +110,12 @@ def _write(file: BinaryIO, array: np.ndarray) -> None:
         file.write(numpy_helper.from_array(np.ascontiguousarray(array)).raw_data)
         return
     for piece in _contiguous_pieces(array):
-        little = piece.astype(piece.dtype.newbyteorder("<"), copy=False) if piece.dtype.kind != "V" else piece
-        file.write(little.reshape(-1).view(np.uint8).data)
+        file.write(_little_endian(piece).reshape(-1).view(np.uint8).data)
+
+
+def _little_endian(array: np.ndarray) -> np.ndarray:
+    """The array itself on nearly every machine. (Types of ml_dtypes know no byte order.)"""
+    return array.astype(array.dtype.newbyteorder("<"), copy=False) if array.dtype.isbuiltin != 2 else array
 
 
 def _contiguous_pieces(array: np.ndarray) -> Iterator[np.ndarray]:

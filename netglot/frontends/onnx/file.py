@@ -107,7 +107,7 @@ def _shaped(data: np.ndarray, code: int, shape: tuple[int, ...]) -> np.ndarray:
     dtype = types.from_onnx(code)
     if dtype.kind == "O":
         raise ValueError("strings have no raw data")
-    if dtype.kind == "V" and dtype.itemsize == 1:  # perhaps several elements a byte
+    if dtype.isbuiltin == 2 and dtype.itemsize == 1:  # a type of ml_dtypes, perhaps several elements a byte
         return np.asarray(numpy_helper.to_array(onnx.TensorProto(data_type=code, dims=shape, raw_data=data.tobytes())))
     if dtype.kind == "c" and data.dtype != np.uint8:  # pairs of floats
         data = np.ascontiguousarray(data).view(dtype)
@@ -116,7 +116,7 @@ def _shaped(data: np.ndarray, code: int, shape: tuple[int, ...]) -> np.ndarray:
     expected = prod(shape) * dtype.itemsize
     if data.nbytes != expected:
         raise ValueError(f"{types.text(shape)} of {dtype} is {expected:,} bytes, found {data.nbytes:,}")
-    little = dtype.newbyteorder("<") if dtype.kind in "iufc" else dtype
+    little = dtype.newbyteorder("<") if dtype.isbuiltin != 2 else dtype
     return (data.view(little) if data.dtype == np.uint8 else data).reshape(shape)
 
 

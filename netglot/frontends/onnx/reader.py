@@ -25,9 +25,10 @@ from netglot.registry import Operator, SignatureError, registry
 
 OLDEST = 7  # before, broadcasting was an attribute
 MAX_NODES = 1_000_000  # with functions inlined: those that call each other grow exponentially
+_NO_TENSOR = "sequences and optionals"
 _REFUSED = {
     AttributeProto.SPARSE_TENSOR: "sparse tensors", AttributeProto.SPARSE_TENSORS: "sparse tensors",
-    AttributeProto.TYPE_PROTO: "sequences and optionals", AttributeProto.TYPE_PROTOS: "sequences and optionals",
+    AttributeProto.TYPE_PROTO: _NO_TENSOR, AttributeProto.TYPE_PROTOS: _NO_TENSOR,
 }  # fmt: skip
 
 
@@ -163,6 +164,8 @@ class _Reader:
         new = signature(call.key[1], "", OPSET) if not call.key[0] else None
         if old is None or new is None:
             raise UnsupportedError(_unknown(call))
+        if not all(formal.holds_tensors for formal in [*new.inputs, *new.outputs]):
+            raise UnsupportedError(call.problem(f"{call.name}: {_NO_TENSOR} are not supported"))
         return self.carry(call, old, new)
 
     def upgrade(self, call: Call, operator: Operator) -> Sequence[Value]:

@@ -9,30 +9,38 @@ from netglot.ir.graph import Value
 
 
 @onnx_op("Upsample", since=7, until=9)
-def upsample_by_attribute(g: OnnxBuilder, x: Value, *, scales: tuple[float, ...], mode: str = "nearest") -> Value:
-    return resize_10(g, x, g.constant(scales, np.float32), mode=mode)
+def upsample_7(g: OnnxBuilder, x: Value, *, scales: tuple[float, ...], mode: str = "nearest") -> Value:
+    return upsample_9(g, x, g.constant(scales, np.float32), mode=mode)
 
 
 @onnx_op("Upsample", since=9, until=10)
+def upsample_9(g: OnnxBuilder, x: Value, scales: Value, *, mode: str = "nearest") -> Value:
+    """Pixel i of the output lies at i / scale of the input: "asymmetric" today."""
+    return _asymmetric(g, x, scales, "floor") if mode == "nearest" else _asymmetric(g, x, scales)
+
+
 @onnx_op("Resize", since=10, until=11)
 def resize_10(g: OnnxBuilder, x: Value, scales: Value, *, mode: str = "nearest") -> Value:
-    """Pixel i of the output lies at i / scale of the input: "asymmetric" today.
+    """As Upsample, but axes may shrink: nearest then rounds up.
 
-    Nearest then rounds down where an axis grows and up where it shrinks, which the specification leaves open and ONNX
-    Runtime does (NearestMode::SIMPLE in upsample.h). A Resize that does both becomes two.
+    The specification leaves that open; ONNX Runtime does it (NearestMode::SIMPLE in upsample.h). A Resize that grows
+    one axis and shrinks another becomes two.
     """
     if mode != "nearest":
-        return _asymmetric(g, x, scales, mode="linear")
+        return _asymmetric(g, x, scales)
     if scales.data is None:
         g.refuse("nearest resizing by scales that are computed", "Fold the scales into a constant first.")
     grow, shrink = np.maximum(scales.data, 1), np.minimum(scales.data, 1)
     if np.any(shrink < 1):
-        x = _asymmetric(g, x, g.constant(shrink), mode=mode, nearest_mode="ceil")
-    return _asymmetric(g, x, g.constant(grow), mode=mode, nearest_mode="floor") if np.any(grow > 1) else x
+        x = _asymmetric(g, x, g.constant(shrink), "ceil")
+    return _asymmetric(g, x, g.constant(grow), "floor") if np.any(grow > 1) else x
 
 
-def _asymmetric(g: OnnxBuilder, x: Value, scales: Value, **attributes: str) -> Value:
-    y: Value = g.Resize(x, None, scales, coordinate_transformation_mode="asymmetric", **attributes)
+def _asymmetric(g: OnnxBuilder, x: Value, scales: Value, nearest_mode: str | None = None) -> Value:
+    mode = "nearest" if nearest_mode else "linear"
+    y: Value = g.Resize(
+        x, None, scales, mode=mode, nearest_mode=nearest_mode, coordinate_transformation_mode="asymmetric"
+    )
     return y
 
 
