@@ -190,8 +190,9 @@ def _slice(d: Draft, x: Value) -> Any:
 
 
 def _cast(d: Draft, x: Value) -> Any:
+    """Not the bare Cast: ONNX Runtime 1.31 drops one of two, even where the branch of an If still reads it."""
     between = d.one(1, 11, 6)  # float32, float64 and int32, which loses
-    return d.g.Cast(d.g.Cast(x, to=between), to=1)
+    return d.g.Abs(d.g.Cast(d.g.Cast(x, to=between), to=1))
 
 
 def _clip(d: Draft, x: Value) -> Any:
@@ -205,16 +206,17 @@ def _constant_expression(d: Draft, x: Value) -> Any:
 
 def _if(d: Draft, x: Value) -> Any:
     """Both branches read x from outside; one of them may yield it as it is, or through an Identity."""
-    branches = [_branch(x, d.one("Relu", "Neg", "Identity", ""), i) for i in range(2)]
+    branches = [_branch(x, d.one("Relu", "Neg", "Identity", "", "dead"), i) for i in range(2)]
     condition = d.g.Greater(d.g.ReduceMax(x, keepdims=0), np.float32(0))
     return d.g.If(condition, then_branch=branches[0], else_branch=branches[1])
 
 
 def _branch(x: Value, op: str, index: int) -> Graph:
     g = Builder(Graph(f"branch{index}"))
-    dead = g.op("Abs", [x], name=f"dead{index}")
-    g.graph.outputs = [g.op(op, [x], name=f"branch{index}/y")] if op else [x]
-    assert dead is not None
+    if op == "dead":
+        g.op("Abs", [x], name=f"branch{index}/unread")
+    live = op not in ("", "dead")
+    g.graph.outputs = [g.op(op, [x], name=f"branch{index}/y") if live else x]
     return g.graph
 
 

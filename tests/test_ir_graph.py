@@ -185,6 +185,16 @@ def test_unique_names() -> None:
     assert len(set(names)) == 5
 
 
+def test_names_of_nodes_follow_their_outputs_and_stay_unique() -> None:
+    """ONNX Runtime refuses two nodes of one name, and a name that is freed by renaming may be given again."""
+    g = Builder(Graph())
+    x = g.graph.add_input("x", FLOAT, (2,))
+    g.graph.rename(g.Relu(x), "y")
+    g.graph.outputs = [g.graph["y"], g.Relu(x)]
+    assert [node.name for node in g.graph.nodes()] == ["y", "Relu"]
+    OnnxRuntime(g.graph)
+
+
 # --------------------------------------------- check() sees each kind of breach
 
 

@@ -63,7 +63,7 @@ class Value:
 class Node:
     """One operation. Inputs may hold None where an optional one is left out."""
 
-    __slots__ = ("attributes", "domain", "inputs", "name", "op", "origin", "outputs")
+    __slots__ = ("_name", "attributes", "domain", "inputs", "op", "origin", "outputs")
 
     def __init__(
         self,
@@ -81,8 +81,17 @@ class Node:
         self.outputs = tuple(outputs)
         self.attributes: Attributes = dict(attributes or {})
         self.domain = domain
-        self.name = name or (outputs[0].name if outputs else op)
+        self.name = name
         self.origin = origin
+
+    @property
+    def name(self) -> str:
+        """Its own name if it was given one; else that of its first output, which is unique and follows renaming."""
+        return self._name or (self.outputs[0].name if self.outputs else self.op)
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._name = name
 
     @property
     def output(self) -> Value:
@@ -356,5 +365,5 @@ def _copy_node(node: Node, known: dict[Value, Value]) -> Node:
     attributes = {name: attribute(item) for name, item in node.attributes.items()}
     outputs = [twin(value) for value in node.outputs]
     return Node(
-        node.op, inputs, outputs, attributes, domain=node.domain, name=node.name, origin=node.origin
+        node.op, inputs, outputs, attributes, domain=node.domain, name=node._name, origin=node.origin
     )

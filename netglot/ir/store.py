@@ -84,7 +84,7 @@ def _node(node: Node, arrays: Arrays) -> Json:
     return {
         "op": node.op,
         "domain": node.domain,
-        "name": node.name,
+        "name": node._name,
         "inputs": [None if value is None else value.name for value in node.inputs],
         "outputs": [value.name for value in node.outputs],
         "attributes": {name: _attribute(item, arrays) for name, item in node.attributes.items()},

@@ -36,6 +36,7 @@ LIMIT = 16  # elements of a constant that are written out
 
 _WORD = r"[A-Za-z_][\w./-]*"
 _STRING = r'"(?:[^"\\\n]|\\.)*"'
+_END = r"(?![\w./-])"  # of a word
 _NAME = rf"(?:{_STRING}|{_WORD})"
 _RESERVED = {"_", "const", "graph", "stored", "tensor", "inf", "nan"}
 
@@ -90,7 +91,7 @@ class _Printer:
         inputs = ", ".join("_" if value is None else quote(value.name) for value in node.inputs)
         attributes = ", ".join(f"{quote(name)}: {self.attribute(item)}" for name, item in node.attributes.items())
         text = f"{outputs} = {op}({inputs})" + (f" {{{attributes}}}" if attributes else "")
-        if not node.outputs or node.name != node.output.name:
+        if node.name != (node.output.name if node.outputs else node.op):
             text += f" @ {quote(node.name)}"
         return text + (_origin(node.origin) if self.origins else "")
 
@@ -240,7 +241,7 @@ class _Parser:
     # -- graphs, nodes, values
 
     def graph(self, outer: Scopes) -> Graph:
-        self.expect(r"graph\b", "'graph'")
+        self.expect("graph" + _END, "'graph'")
         graph = Graph(self.name())
         scopes = [*outer, graph]
         self.expect(r"\(", "'('")
@@ -256,7 +257,7 @@ class _Parser:
         return [self.expect(_NAME, "the name of an output") for _ in self.separated(r"\{")]
 
     def statement(self, graph: Graph, scopes: Scopes) -> None:
-        if self.accept(r"const\b"):
+        if self.accept("const" + _END):
             value = self.value(graph)
             self.expect("=", "'='")
             if value.dtype is None or not types.is_static(value.shape):
@@ -273,7 +274,7 @@ class _Parser:
         self.expect(":", "':' and a type")
         dtype, shape = self.type()
         value = graph.add_value(name, dtype, shape)
-        if self.accept(r"stored\b"):
+        if self.accept("stored" + _END):
             value.layout = self.attribute([])
         return value
 
@@ -292,7 +293,7 @@ class _Parser:
         graph.add_node(Node(op, inputs, outputs, attributes, domain=domain, name=name, origin=self.origin()))
 
     def argument(self, scopes: Scopes, outputs: list[Value]) -> Value | None:
-        if self.accept(r"_(?![\w./-])"):
+        if self.accept("_" + _END):
             return None
         value = self.lookup(self.name("an argument"), scopes)
         if value in outputs:
@@ -360,12 +361,12 @@ class _Parser:
     def attribute(self, scopes: Scopes) -> Any:
         if self.accept(r"\["):
             return tuple([self.attribute(scopes) for _ in self.separated(r"\]")])
-        if self.accept(r"tensor\b"):
+        if self.accept("tensor" + _END):
             dtype, shape = self.type()
             if dtype is None or not types.is_static(shape):
                 raise self.fail("a tensor needs an element type and a known shape")
             return self.data("tensor", dtype, types.static(shape))
-        if scopes and self.accept(r"(?=graph\b)") is not None:
+        if scopes and self.accept("(?=graph" + _END + ")") is not None:
             return self.graph(scopes)
         return self.scalar()
 
