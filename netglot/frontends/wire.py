@@ -18,14 +18,16 @@ from netglot.errors import ConversionError, Origin
 
 VARINT, FIXED64, BYTES, START_GROUP, END_GROUP, FIXED32 = range(6)
 _FIXED = {FIXED64: 8, FIXED32: 4}
+_OF_SIZE = {size: wire for wire, size in _FIXED.items()}
 
 
 def map_file(path: Path) -> memoryview:
     """The file as a read-only view, mapped and not read."""
-    with path.open("rb") as file:
-        if not path.stat().st_size:
-            raise ConversionError("the file is empty", Origin(str(path)))
-        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    try:
+        with path.open("rb") as file:
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except (OSError, ValueError) as error:  # mmap says ValueError of an empty file
+        raise ConversionError(f"can't read it: {error}", Origin(str(path))) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Field:
     """One field as it stands in the file: an int for a varint, otherwise a view of the bytes.
 
     A run of unpacked fixed-size elements under one number comes as one field whose `stride` is the distance between
-    its elements (tag included).
+    its elements (tag included). The bytes of a group (an old form of a nested message) include its end tag.
     """
 
     number: int
@@ -60,6 +62,8 @@ class Field:
     def array(self, dtype: str) -> np.ndarray:
         """The elements of a packed field, or of an unpacked run, as a view of the file (unpacked: strided)."""
         size = np.dtype(dtype).itemsize
+        if self.wire not in (BYTES, _OF_SIZE.get(size)):
+            raise ValueError(f"field {self.number} does not hold elements of {size} bytes")
         if not self.stride:
             if len(self.bytes) % size:
                 raise ValueError(f"field {self.number} has {len(self.bytes)} bytes, no multiple of {size}")
@@ -95,8 +99,8 @@ def _field(view: memoryview, start: int) -> tuple[Field, int]:
         end = _run_end(view, start, at - start, size)
         return Field(number, wire, view[at:end], size + at - start), end
     if wire == START_GROUP:
-        inside, end = _group_end(view, at)
-        return Field(number, wire, view[at:inside]), end
+        end = _group_end(view, at)
+        return Field(number, wire, view[at:end]), end
     raise ValueError(f"byte {start} starts no protobuf field (wire type {wire})")
 
 
@@ -108,8 +112,8 @@ def _tag(view: memoryview, at: int) -> tuple[int, int, int]:
     return tag >> 3, tag & 7, end
 
 
-def _group_end(view: memoryview, at: int) -> tuple[int, int]:
-    """(where the content of a group ends, where its end tag does). Groups nest; this does not recurse."""
+def _group_end(view: memoryview, at: int) -> int:
+    """Where the group whose content begins at `at` ends. Groups nest; this does not recurse."""
     depth = 1
     while at < len(view):
         start = at
@@ -126,7 +130,7 @@ def _group_end(view: memoryview, at: int) -> tuple[int, int]:
         else:
             raise ValueError(f"byte {start} starts no protobuf field (wire type {wire})")
         if not depth:
-            return start, at
+            return at
     raise ValueError("the bytes end inside of a group (truncated file?)")
 
 

@@ -6,6 +6,7 @@ from math import log
 
 import numpy as np
 
+from netglot.errors import ConversionError
 from netglot.frontends.caffe.builder import CaffeBuilder, caffe_layer
 from netglot.frontends.caffe.prototxt import Message
 from netglot.ir.graph import Value
@@ -44,21 +45,27 @@ def elu(g: CaffeBuilder, x: Value, *, alpha: float = 1.0) -> Value:
 @caffe_layer("Exp")
 def exp(g: CaffeBuilder, x: Value, *, base: float = -1.0, scale: float = 1.0, shift: float = 0.0) -> Value:
     """base ^ (scale x + shift); a base of -1 is e. As in exp_layer.cpp the shift becomes a factor."""
-    rate = 1.0 if base == -1 else log(base)
+    rate = _ln(g, base)
     return linear(g, g.Exp(linear(g, x, rate * scale, 0)), float(np.exp(rate * shift)), 0)
 
 
 @caffe_layer("Log")
 def logarithm(g: CaffeBuilder, x: Value, *, base: float = -1.0, scale: float = 1.0, shift: float = 0.0) -> Value:
     """Logarithm of scale x + shift; a base of -1 is e."""
-    return linear(g, g.Log(linear(g, x, scale, shift)), 1.0 if base == -1 else 1 / log(base), 0)
+    return linear(g, g.Log(linear(g, x, scale, shift)), 1 / _ln(g, base), 0)
+
+
+def _ln(g: CaffeBuilder, base: float) -> float:
+    if base != -1 and (base <= 0 or base == 1):
+        raise ConversionError(f"{base} is no base of a logarithm", g.origin)
+    return 1.0 if base == -1 else log(base)
 
 
 @caffe_layer("Power")
 def power(g: CaffeBuilder, x: Value, *, power: float = 1.0, scale: float = 1.0, shift: float = 0.0) -> Value:
     """(scale x + shift) ^ power; a constant where one of both is zero, whatever x is (power_layer.cpp)."""
     if power * scale == 0:
-        return g.constant(np.full(x.sizes, 1.0 if power == 0 else np.float32(shift) ** power, np.float32))
+        return g.full(x.sizes, 1.0 if power == 0 else float(np.float32(shift) ** power))
     base = linear(g, x, scale, shift)
     if power == 2:
         return g.Mul(base, base)

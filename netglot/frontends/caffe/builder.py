@@ -18,6 +18,7 @@ from netglot.registry import registry
 if TYPE_CHECKING:
     from netglot.registry import Function
 
+MAX_CONSTANT = 1 << 28
 WRONG_FILE = "Is this the weights file that belongs to this prototxt?"
 
 
@@ -84,13 +85,23 @@ class CaffeBuilder(Builder):
         if blob is not None or self.placeholders or not constant:
             return self.weight(blob, *shape)
         self.warn(f"no weights for this layer: {text(shape)} numbers are {value}, as its filler says")
-        return self.constant(np.full(shape, value, np.float32))
+        return self.full(shape, value)
 
     def axis(self, x: Value, axis: int) -> int:
         """`axis` counted from the front; ConversionError where x has no such axis."""
         if not -x.rank <= axis < x.rank:
             raise ConversionError(f"there is no axis {axis} in {text(x.shape)}", self.origin)
         return axis % x.rank
+
+    def full(self, shape: tuple[int, ...], value: float) -> Value:
+        """A constant of one number. Raises what `affordable` raises."""
+        return self.constant(np.full(self.affordable(*shape), value, np.float32))
+
+    def affordable(self, *shape: int) -> tuple[int, ...]:
+        """`shape`; ConversionError if a constant computed here would be that of no real network."""
+        if prod(shape) > MAX_CONSTANT:
+            raise ConversionError(f"{self.type} would need a constant of {text(shape)} numbers", self.origin)
+        return shape
 
     def unsupported(self, what: str, hint: str = "") -> UnsupportedError:
         """The error for a mode of a layer that can't be expressed; all of them are reported together."""

@@ -29,7 +29,10 @@ def prior_box(
     """A constant [1, 2, 4 boxes]: corners in parts of the image, then variances (prior_box_layer.cpp)."""
     if not min_size or (max_size and len(max_size) != len(min_size)) or len(variance) not in (0, 1, 4):
         raise ConversionError("min_size, max_size or variance has the wrong number of values", g.origin)
+    if not all(0 < size < 1e9 for size in (*min_size, *max_size, *aspect_ratio)):
+        raise ConversionError("a size or aspect ratio is not positive", g.origin)
     rows, columns = feature.sizes[2:]
+    g.affordable(rows, columns, 8, len(min_size), len(aspect_ratio) + 1)
     height, width = img_h or img_size or image.sizes[2], img_w or img_size or image.sizes[3]
     ys = (np.arange(rows) + offset) * (step_h or step or height / rows)
     xs = (np.arange(columns) + offset) * (step_w or step or width / columns)

@@ -15,6 +15,7 @@ from netglot.ir.graph import Value
 Ints = tuple[int, ...]
 Pool = Literal["MAX", "AVE", "STOCHASTIC"]
 
+MAX_LEVELS = 16
 LOWEST = float(np.finfo(np.float32).min)
 
 
@@ -85,6 +86,7 @@ def overhang(size: int, kernel: int, stride: int, pad: int, round_mode: str, *, 
 def places(g: CaffeBuilder, x: Value, over: Window, size: Ints) -> Value:
     """Where in its plane each window's maximum is: the arg max over the window's elements, then a table."""
     n, channels, height, width = x.sizes
+    g.affordable(*size)
     starts = [np.arange(count) * stride - pad for count, stride, pad in zip(size, over.strides, over.pads, strict=True)]
     ends = [max(0, int(s[-1]) + k - full) for s, k, full in zip(starts, over.kernel, (height, width), strict=True)]
     padded = g.Pad(x, [0, 0, *over.pads, 0, 0, *ends], LOWEST)
@@ -100,6 +102,8 @@ def places(g: CaffeBuilder, x: Value, over: Window, size: Ints) -> Value:
 @caffe_layer("SPP")
 def spp(g: CaffeBuilder, x: Value, *, pyramid_height: int, pool: Pool = "MAX") -> Value:
     """Spatial pyramid pooling (spp_layer.cpp): level i has 2^i x 2^i bins; all are flattened and joined."""
+    if not 0 < pyramid_height <= MAX_LEVELS:
+        raise ConversionError(f"pyramid_height is {pyramid_height}", g.origin)
     levels = [pool_windows(g, x, pool, *_bins(x.sizes[2:], 2**level)) for level in range(pyramid_height)]
     return g.Concat(*(g.Flatten(level, axis=1) for level in levels), axis=1) if pyramid_height > 1 else levels[0]
 

@@ -114,6 +114,8 @@ def read(path: Path) -> Message:
     """Parses a .prototxt file."""
     try:
         return parse(path.read_text("utf-8"), str(path))
+    except OSError as error:
+        raise ConversionError(f"can't read it: {error.strerror}", Origin(str(path))) from None
     except UnicodeDecodeError as error:
         raise ConversionError(f"not a text file: {error.reason} at byte {error.start}", Origin(str(path))) from None
 
@@ -155,7 +157,7 @@ def _value(tokens: _Tokens, depth: int) -> Any:
     if token.kind == "string":
         return _strings(tokens, token)
     if token.kind == "number":
-        return _number(token.text.replace(" ", ""))
+        return _number(tokens, token)
     if token.kind == "name":
         return Name(token.text)
     raise tokens.error(f"expected a value, found {token.text}", token.line)
@@ -175,7 +177,13 @@ def _unescape(text: str) -> str:
     return re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], match[1]), text)
 
 
-def _number(text: str) -> int | float:
+MAX_DIGITS = 40
+
+
+def _number(tokens: _Tokens, token: _Token) -> int | float:
+    text = re.sub(r"\s", "", token.text)
+    if len(text) > MAX_DIGITS:
+        raise tokens.error(f"a number of {len(text)} characters", token.line)
     if "x" in text.lower():
         return int(text, 16)
     return int(text) if re.fullmatch(r"-?\d+", text) else float(text.rstrip("fF") if "inf" not in text else text)

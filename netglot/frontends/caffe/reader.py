@@ -146,6 +146,8 @@ class _Reader:
             result = operator(self.g, inputs, attributes)
         except SignatureError as error:
             raise ConversionError(str(error), layer.origin) from None
+        except (ValueError, ArithmeticError, IndexError, MemoryError) as error:  # numbers that make no sense together
+            raise ConversionError(f"{layer.type} with these parameters: {error}", layer.origin) from None
         return list(result) if isinstance(result, (tuple, list)) else [] if result is None else [result]
 
     def attributes(self, operator: Operator, layer: Layer) -> dict[str, Any]:
@@ -210,6 +212,8 @@ class _Reader:
 
     def name_top(self, name: str, value: Value | None, layer: Layer) -> None:
         """The last writer of a blob gives it its name; earlier ones (in-place layers) are `blob/layer`."""
+        if name in self.blobs and name not in layer.bottoms:
+            raise ConversionError(f"the blob '{name}' is made by another layer already", layer.origin)
         if value is not None and (value.is_constant or value in self.named):
             with self.g.at(layer.origin):
                 value = self.g.Identity(value)

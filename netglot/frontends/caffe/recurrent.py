@@ -14,6 +14,8 @@ from netglot.errors import ConversionError
 from netglot.frontends.caffe.builder import CaffeBuilder, caffe_layer
 from netglot.ir.graph import Value
 
+MAX_STEPS = 4096
+
 State = tuple[Value | None, ...]
 Step = Callable[[Value, Value, State], tuple[Value, State]]  # (input, cont, state) -> (output, next state)
 
@@ -26,7 +28,7 @@ def lstm(
     """Long short-term memory (lstm_layer.cpp); gates in the order input, forget, output, candidate."""
     static, start, blobs = arguments(g, more, 2 if expose_hidden else 0, (3, 4))
     gates = inputs_to(g, x, static, blobs, 4 * num_output)
-    recurrent = g.Transpose(g.weight(blobs[-1], 4 * num_output, num_output), perm=(1, 0))
+    recurrent = g.constant(g.numbers(blobs[-1], 4 * num_output, num_output).T)
 
     def step(gate: Value, flag: Value, state: State) -> tuple[Value, State]:
         hidden, cell = state
@@ -62,7 +64,7 @@ def rnn(
     """h = tanh(W_hh h + W_xh x + b_h), o = tanh(W_ho h + b_o) (rnn_layer.cpp)."""
     static, start, blobs = arguments(g, more, 1 if expose_hidden else 0, (5, 6))
     inputs = inputs_to(g, x, static, blobs, num_output)
-    recurrent, out = (g.Transpose(g.weight(blob, num_output, num_output), perm=(1, 0)) for blob in blobs[-3:-1])
+    recurrent, out = (g.constant(g.numbers(blob, num_output, num_output).T) for blob in blobs[-3:-1])
     bias = g.weight(blobs[-1], num_output)
 
     def step(fed: Value, flag: Value, state: State) -> tuple[Value, State]:
@@ -95,6 +97,8 @@ def inputs_to(
 ) -> list[Value]:
     """What each step gets from x and the static input, [N, size]: one product for all steps."""
     steps, streams, *features = x.sizes
+    if steps > MAX_STEPS:
+        raise g.unsupported(f"{g.type} over {steps} steps: each is written out, up to {MAX_STEPS}")
     weight, bias = g.weight(blobs[0], size, prod(features)), g.weight(blobs[1], size)
     all_steps = g.Gemm(g.Reshape(x, [steps * streams, prod(features)]), weight, bias, transB=1)
     parts = g.Split(all_steps, [streams] * steps, axis=0, outputs=steps) if steps > 1 else all_steps

@@ -69,6 +69,7 @@ def unpool(g: CaffeBuilder, x: Value, mask: Value, scale: int, height: int, widt
     elif made_by != ((scale, scale), (scale, scale), (0, 0)):
         raise g.unsupported(f"Upsample's mask is of overlapping windows (kernel, stride, pad: {made_by})")
     values, chosen = (_cut(g, nearest(g, one, scale), height, width) for one in (x, mask))
+    g.affordable(height, width)
     here = np.arange(height * width, dtype=np.float32).reshape(height, width)
     return g.Where(g.Equal(chosen, here), values, 0.0)
 

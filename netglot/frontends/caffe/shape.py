@@ -5,8 +5,6 @@ from __future__ import annotations
 from itertools import pairwise
 from math import prod
 
-import numpy as np
-
 from netglot.errors import ConversionError
 from netglot.frontends.caffe.builder import CaffeBuilder, caffe_layer
 from netglot.frontends.caffe.layer import dims
@@ -51,9 +49,7 @@ def dummy_data(
     values = [filler.get("value", 0) for filler in data_filler] or [0]
     if len(shapes) not in (1, g.tops) or len(values) not in (1, g.tops):
         raise ConversionError(f"{len(shapes)} shapes and {len(values)} fillers for {g.tops} tops", g.origin)
-    return [
-        g.constant(np.full(shapes[i % len(shapes)], values[i % len(values)], np.float32)) for i in range(g.tops)
-    ]
+    return [g.full(shapes[i % len(shapes)], values[i % len(values)]) for i in range(g.tops)]
 
 
 @caffe_layer("Filter")

@@ -89,12 +89,13 @@ def bilinear(g: CaffeBuilder, weight: Value | None, filler: Message | None, shap
         return g.weight(weight, *shape)
     half = ceil(shape[-1] / 2)
     centre = (shape[-1] - 1) / (2 * half)
-    slope = 1 - np.abs(np.arange(shape[-1]) / half - centre)
+    slope = 1 - np.abs(np.arange(*g.affordable(shape[-1])) / half - centre)
     return g.constant(np.broadcast_to(np.outer(slope, slope).astype(np.float32), shape))
 
 
 def im2col(g: CaffeBuilder, x: Value, over: Window) -> Value:
     """Every window as a column, channel by channel (im2col.cpp): a convolution that picks one element each."""
     channels, taps = x.sizes[1], prod(over.kernel)
+    g.affordable(channels, taps, taps)
     pick = np.tile(np.eye(taps, dtype=np.float32), (channels, 1)).reshape(-1, 1, *over.kernel)
     return g.Conv(x, pick, group=channels, **over.attributes)

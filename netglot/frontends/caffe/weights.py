@@ -32,8 +32,7 @@ _DATA, _SHAPE, _DOUBLE_DATA = 5, 7, 8
 
 def read(path: Path) -> Weights:
     """The blobs of every layer that has any, as read-only views of the mapped file."""
-    with path.open("rb") as file:
-        is_hdf5 = file.read(8) == HDF5_MAGIC
+    is_hdf5 = map_file(path)[: len(HDF5_MAGIC)] == HDF5_MAGIC
     weights = dict(read_hdf5(path) if is_hdf5 else _read_binary(path))
     if not weights:
         raise ConversionError("no layer with weights in this file", Origin(str(path)))
@@ -80,7 +79,8 @@ def read_blob(view: memoryview, what: str) -> np.ndarray:
     shape = tuple(legacy.get(number, 0) for number in _LEGACY_DIMS) if legacy else shape
     if prod(shape) != data.size or len(shape) > 32:
         raise ValueError(f"{what} has shape {'x'.join(map(str, shape))[:80]} but {data.size:,} numbers")
-    return data.reshape(shape).astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite, as in Caffe
+        return data.reshape(shape).astype(np.float32, copy=False)
 
 
 def _dims(shape: Field) -> Iterator[int]:
