@@ -30,15 +30,16 @@ _NOTHING = -3e38  # less than any activation, and added to one still finite
 
 @coreml_op("MaxRoiPool")
 def max_roi_pool(m: CoreMLBuilder, x: Var, rois: Tensor, *, pooled_shape: tuple[int, int], spatial_scale: float) -> Var:
-    """Core ML has no such operator: every bin is a maximum over the whole image, less what lies outside the bin.
+    """Core ML has no such operator: a bin is a maximum over the whole image, less what lies outside the bin.
 
-    Rows of `rois` are (image, x1, y1, x2, y2); bins overlap by rounding outwards, and an empty one gives 0 (Fast R-CNN).
+    Rows of `rois` are (image, x1, y1, x2, y2); bins are rounded outwards, and an empty one gives 0 (Fast R-CNN).
     """
     parts = [m.slice_by_index(x=rois, begin=[0, i], end=[rois.shape[0], i + 1]) for i in range(5)]
     image = m.cast(x=m.squeeze(x=parts[0], axes=[1]), dtype="int32")
-    columns, rows = ([_rounded(m, m.mul(x=parts[i], y=spatial_scale)) for i in pair] for pair in ((1, 3), (2, 4)))
-    outside_y = _outside(m, *rows, pooled_shape[0], x.shape[2])
-    outside_x = _outside(m, *columns, pooled_shape[1], x.shape[3])
+    corners = [_rounded(m, m.mul(x=part, y=spatial_scale)) for part in parts[1:]]
+    columns, rows = corners[::2], corners[1::2]
+    outside_y = _outside(m, rows, pooled_shape[0], x.shape[2])
+    outside_x = _outside(m, columns, pooled_shape[1], x.shape[3])
     y = m.expand_dims(x=m.gather(x=x, indices=image, axis=0), axes=[2])
     y = m.reduce_max(x=m.add(x=y, y=m.expand_dims(x=outside_y, axes=[1, 4])), axes=[3])
     y = m.reduce_max(x=m.add(x=m.expand_dims(x=y, axes=[3]), y=m.expand_dims(x=outside_x, axes=[1, 2])), axes=[4])
@@ -50,8 +51,9 @@ def _rounded(m: CoreMLBuilder, x: Var) -> Var:
     return m.floor(x=m.add(x=x, y=0.5))
 
 
-def _outside(m: CoreMLBuilder, first: Var, last: Var, bins: int, size: int) -> Var:
-    """[rois, bins, size]: 0 where a position belongs to the bin of the region first..last, _NOTHING elsewhere."""
+def _outside(m: CoreMLBuilder, ends: list[Var], bins: int, size: int) -> Var:
+    """[rois, bins, size]: 0 where a position belongs to that bin of the region between `ends`, _NOTHING elsewhere."""
+    first, last = ends
     step = m.real_div(x=m.maximum(x=m.add(x=m.sub(x=last, y=first), y=1.0), y=1.0), y=float(bins))
     number = np.arange(bins, dtype=np.float32)[None]
     begin = m.add(x=m.floor(x=m.mul(x=step, y=number)), y=first)
@@ -60,4 +62,4 @@ def _outside(m: CoreMLBuilder, first: Var, last: Var, bins: int, size: int) -> V
     after = m.greater_equal(x=position, y=m.expand_dims(x=begin, axes=[2]))
     before = m.less(x=position, y=m.expand_dims(x=end, axes=[2]))
     inside = m.cast(x=m.logical_and(x=after, y=before), dtype="fp32")
-    return m.mul(x=m.sub(x=np.float32(1)[None], y=inside), y=_NOTHING)
+    return m.mul(x=m.sub(x=np.ones(1, np.float32), y=inside), y=_NOTHING)

@@ -139,7 +139,7 @@ def prelu(m: CoreMLBuilder, x: Var, slope: Tensor) -> Var:
     if isinstance(slope, np.ndarray) and slope.size == 1:
         return m.leaky_relu(x=x, alpha=float(slope.item()))
     aligned = (1,) * (x.rank - len(slope.shape)) + tuple(slope.shape)
-    if isinstance(slope, np.ndarray) and x.rank >= 3 and aligned == (1, x.shape[1]) + (1,) * (x.rank - 2):
+    if isinstance(slope, np.ndarray) and x.rank == 4 and aligned == (1, x.shape[1], 1, 1):
         return m.prelu(x=x, alpha=slope.reshape(-1))
     return m.add(x=m.relu(x=x), y=m.mul(x=m.minimum(x=x, y=0.0), y=slope))
 

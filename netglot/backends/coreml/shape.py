@@ -103,7 +103,7 @@ def pad(
 
 
 def padded(m: CoreMLBuilder, x: Var, amounts: list[tuple[int, int]], mode: str, value: Tensor | None = None) -> Var:
-    """x with (begin, end) of padding on each axis. MIL pads floats, and by reflection or the edge two last axes only."""
+    """x with (begin, end) of padding on each axis. MIL pads floats, and by reflection or edge two last axes."""
     if not any(map(any, amounts)):
         return x
     if mode not in ("constant", "reflect", "edge"):

@@ -1,0 +1,90 @@
+"""Constants and types of MIL programs as NumPy has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from netglot.coreml_import import proto
+from netglot.errors import ConversionError, Origin
+from netglot.frontends.coreml.package import Blobs
+
+# MIL's DataType -> NumPy's.
+DTYPES = {
+    "BOOL": "bool", "FLOAT16": "float16", "FLOAT32": "float32", "FLOAT64": "float64", "INT8": "int8", "INT16": "int16",
+    "INT32": "int32", "INT64": "int64", "UINT8": "uint8", "UINT16": "uint16", "UINT32": "uint32", "UINT64": "uint64",
+}  # fmt: skip
+MAX_ELEMENTS = 2**40  # a shape with more is no claim to take seriously
+
+
+def tensor_type(value_type: Any, where: Origin) -> tuple[np.dtype, tuple[int | None, ...]]:
+    """Element type and shape (None: unknown) of a MIL ValueType."""
+    tensor = value_type.tensorType
+    known = proto("MIL_pb2").DataType
+    name = known.Name(tensor.dataType) if tensor.dataType in known.values() else str(tensor.dataType)
+    kind = value_type.WhichOneof("type")
+    if kind != "tensorType" or name not in DTYPES:
+        raise ConversionError(f"a value is of the type {kind} {name}, not a known tensor", where)
+    shape = tuple(_size(dimension) for dimension in tensor.dimensions)
+    if int(np.prod([n or 1 for n in shape], dtype=object)) > MAX_ELEMENTS:
+        raise ConversionError(f"a tensor of {shape} is beyond all sizes", where)
+    return np.dtype(DTYPES[name]), shape
+
+
+def _size(dimension: Any) -> int | None:
+    return int(dimension.constant.size) if dimension.WhichOneof("dimension") == "constant" else None
+
+
+def constant(value: Any, blobs: Blobs, where: Origin) -> Any:
+    """The array, string, or list that a MIL Value holds; big arrays stay in their file."""
+    kind = value.type.WhichOneof("type")
+    if kind == "listType":
+        return [constant(item, blobs, where) for item in value.immediateValue.list.values]
+    if kind == "tupleType":
+        return [constant(item, blobs, where) for item in value.immediateValue.tuple.values]
+    if kind == "tensorType" and value.type.tensorType.dataType == proto("MIL_pb2").DataType.Value("STRING"):
+        strings = list(value.immediateValue.tensor.strings.values)
+        return strings if value.type.tensorType.dimensions else "".join(strings)
+    dtype, shape = tensor_type(value.type, where)
+    if None in shape:
+        raise ConversionError(f"a constant has the unknown shape {shape}", where)
+    sizes = tuple(int(n) for n in shape if n is not None)
+    if value.WhichOneof("value") == "blobFileValue":
+        blob = value.blobFileValue
+        return blobs.array(blob.fileName, blob.offset, dtype, sizes, where)
+    return _immediate(value.immediateValue.tensor, dtype, sizes, where)
+
+
+def _immediate(tensor: Any, dtype: np.dtype, shape: tuple[int, ...], where: Origin) -> np.ndarray:
+    field = tensor.WhichOneof("value")
+    if field == "bytes" and len(tensor.bytes.values) % dtype.itemsize == 0:
+        data = np.frombuffer(tensor.bytes.values, dtype)
+    else:
+        data = np.array(getattr(tensor, field).values if field and field != "bytes" else [], dtype)
+    if data.size != int(np.prod(shape, dtype=object)):
+        raise ConversionError(f"a constant of shape {shape} holds {data.size} elements", where)
+    return data.reshape(shape)
+
+
+def _numbers(value: Any) -> np.ndarray:
+    if isinstance(value, str | list):
+        raise ValueError(f"expected numbers, found {value!r}")
+    return np.asarray(value)
+
+
+def _whole(value: Any) -> tuple[int, ...]:
+    return tuple(int(item) for item in _numbers(value).reshape(-1))
+
+
+# How a constant becomes an argument, by the annotation of the parameter.
+CONVERT: dict[Any, Callable[[Any], Any]] = {
+    int: lambda value: int(_numbers(value).item()),
+    float: lambda value: float(_numbers(value).item()),
+    bool: lambda value: bool(_numbers(value).item()),
+    str: str,
+    tuple[int, ...]: _whole,
+    np.ndarray: _numbers,
+    Any: lambda value: value,
+}
