@@ -34,7 +34,7 @@ def clip(g: CaffeBuilder, x: Value, *, min: float, max: float) -> Value:
 @caffe_layer("Dropout")
 def dropout(g: CaffeBuilder, x: Value, *, dropout_ratio: float = 0.5) -> Value:
     """Caffe scales while training, so at inference nothing remains (dropout_layer.cpp)."""
-    return g.Identity(x)
+    return x
 
 
 @caffe_layer("ELU")
@@ -67,9 +67,9 @@ def power(g: CaffeBuilder, x: Value, *, power: float = 1.0, scale: float = 1.0, 
     if power * scale == 0:
         return g.full(x.sizes, 1.0 if power == 0 else float(np.float32(shift) ** power))
     base = linear(g, x, scale, shift)
-    if power == 2:
-        return g.Mul(base, base)
-    short = {1: "Identity", 0.5: "Sqrt", -1: "Reciprocal"}.get(power)
+    if power in (1, 2):
+        return base if power == 1 else g.Mul(base, base)
+    short = {0.5: "Sqrt", -1: "Reciprocal"}.get(power)
     return g.op(short, [base]) if short else g.Pow(base, power)
 
 

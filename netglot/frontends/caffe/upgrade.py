@@ -37,10 +37,10 @@ def old_layer(message: Message, file: str) -> Layer:
     if nested:
         return make_layer(_v0_message(message, nested[-1]), file)
     layer = make_layer(message, file)
-    return replace(layer, type=_v1_type(layer.type), shared=[str(name) for name in message.all("param")])
+    return replace(layer, type=v1_type(layer.type), shared=[str(name) for name in message.all("param")])
 
 
-def _v1_type(name: str) -> str:
+def v1_type(name: str) -> str:
     return _V1_NAMES.get(name, re.sub(r"(?:^|_)([A-Z])([A-Z0-9]*)", lambda m: m[1] + m[2].lower(), name))
 
 
