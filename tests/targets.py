@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from netglot.ir.graph import Graph
 
@@ -29,12 +31,63 @@ def run_tflite(graph: Graph, inputs: Arrays, folder: Path) -> dict[str, np.ndarr
     return LiteRT(folder / "model.tflite").run(inputs)
 
 
-TARGETS: dict[str, Callable[[Graph, Arrays, Path], dict[str, np.ndarray]]] = {"onnx": run_onnx, "tflite": run_tflite}
+def run_cpp(graph: Graph, inputs: Arrays, folder: Path) -> dict[str, np.ndarray]:
+    from netglot.backends.cpp import save
+    from netglot.runtimes.compiled import CompiledCpp
+
+    save(graph, folder / "cpp")
+    flags = ["-O0", "-Wall", "-Wextra", "-Werror"]  # unoptimised: the compiler takes most of the time here
+    return CompiledCpp(folder / "cpp", flags, cache=folder.parent).run(inputs)
+
+
+def run_coreml(graph: Graph, inputs: Arrays, folder: Path) -> dict[str, np.ndarray]:
+    """The file read back into the graph, and that run."""
+    from netglot.backends.coreml import save
+    from netglot.frontends.coreml import load
+    from netglot.runtimes.onnxruntime import OnnxRuntime
+
+    save(graph, folder / "model.mlpackage")
+    return OnnxRuntime(load(folder / "model.mlpackage")).run(inputs)
+
+
+def run_coreml_evaluated(graph: Graph, inputs: Arrays, folder: Path) -> dict[str, np.ndarray]:
+    """The file computed by the independent evaluator, which knows nothing of us."""
+    from netglot.backends.coreml import save
+
+    save(graph, folder / "model.mlpackage")
+    return evaluate_coreml(folder / "model.mlpackage", inputs)
+
+
+def evaluate_coreml(path: Path, inputs: Arrays) -> dict[str, np.ndarray]:
+    """Outputs of a Core ML file by ../shared/oracles/coreml_eval.py; skips the test where that or torch is absent."""
+    oracles = Path(__file__).parents[2] / "shared/oracles"
+    if not (oracles / "coreml_eval.py").exists():
+        pytest.skip("the evaluator of Core ML files (../shared/oracles/coreml_eval.py) is not here")
+    pytest.importorskip("torch", reason="the evaluator of Core ML files computes with torch").set_num_threads(1)
+    if str(oracles) not in sys.path:
+        sys.path.append(str(oracles))
+    from coreml_eval import CoreMLModel
+
+    from netglot.runtimes.coreml import Interface
+
+    model = CoreMLModel(str(path))
+    interface = Interface(model.spec)
+    return interface.restored(model.predict(interface.stored(inputs)))
+
+
+TARGETS: dict[str, Callable[[Graph, Arrays, Path], dict[str, np.ndarray]]] = {
+    "onnx": run_onnx,
+    "tflite": run_tflite,
+    "cpp": run_cpp,
+    "coreml": run_coreml,
+    "coreml-evaluated": run_coreml_evaluated,
+}
 
 
 def has(target: str, op: str, domain: str = "") -> bool:
     """Whether the backend of `target` has a function for `op`. ONNX needs none: the IR's operators are its own."""
     from netglot.registry import registry
 
-    importlib.import_module(f"netglot.backends.{target}")
-    return target == "onnx" or registry.find(target, f"{domain}.{op}" if domain else op) is not None
+    format = target.partition("-")[0]
+    importlib.import_module(f"netglot.backends.{format}")
+    return format == "onnx" or registry.find(format, f"{domain}.{op}" if domain else op) is not None

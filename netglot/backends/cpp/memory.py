@@ -1,0 +1,74 @@
+"""Which values need memory, and when: views need none, and in-place operators take over that of an input."""
+
+from __future__ import annotations
+
+from math import prod
+
+from netglot.backends import lowering
+from netglot.backends.cpp.arena import Buffer
+from netglot.ir.graph import Graph, Node, Value
+
+
+class Memory:
+    """The buffers of the values that a graph computes on its way; a step is a node's place in graph.nodes().
+
+    Inputs, outputs and constants of the graph lie in memory of their own and have no buffer here.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        nodes = graph.nodes()
+        self.steps = {node: step for step, node in enumerate(nodes)}
+        self.buffers: dict[Value, Buffer] = {}
+        self._elsewhere = {*graph.inputs, *graph.outputs}
+        self._roots: dict[Value, Value] = {}
+        for node in nodes:
+            if self._can_be_view(graph, node):
+                self._roots[node.output] = self.root(node.inputs[0])
+        self._last = {self.root(x): step for node, step in self.steps.items() for x in node.inputs if x is not None}
+        for node in nodes:
+            for value in node.outputs:
+                if value not in self._roots and value not in self._elsewhere:
+                    self.buffers[value] = self._taken_over(node, value) or self._new(node, value)
+
+    def root(self, value: Value | None) -> Value:
+        """The value whose memory `value` is."""
+        assert value is not None
+        return self._roots.get(value, value)
+
+    def is_view(self, node: Node) -> bool:
+        return node.output in self._roots
+
+    def scratch(self, node: Node, size: int) -> Buffer:
+        """Memory that only `node` uses."""
+        return Buffer(size, self.steps[node], self.steps[node])
+
+    def _can_be_view(self, graph: Graph, node: Node) -> bool:
+        """A node that gives its first input another shape, and whose result is not to be written to an output."""
+        operator = lowering.find(node, "cpp")
+        if operator is None or not operator.options["view"] or not node.inputs or node.output in self._elsewhere:
+            return False
+        return node.inputs[0] is not None and not any(graph.uses(other) for other in node.outputs[1:])
+
+    def _new(self, node: Node, value: Value) -> Buffer:
+        step = self.steps[node]
+        return Buffer(_bytes(value), step, self._last.get(value, step))
+
+    def _taken_over(self, node: Node, y: Value) -> Buffer | None:
+        """The buffer of an input of y's size that no later node reads, where the operator may overwrite it."""
+        operator, step = lowering.find(node, "cpp"), self.steps[node]
+        if operator is None or not operator.options["in_place"]:
+            return None
+        for x in (self.root(x) for x in node.inputs if x is not None):
+            if x in self.buffers and self._last[x] == step and x.sizes and _fits(x, y):
+                buffer = self.buffers[x]
+                buffer.last = self._last.get(y, step)
+                return buffer
+        return None
+
+
+def _fits(x: Value, y: Value) -> bool:
+    return prod(x.sizes) == prod(y.sizes) and _bytes(x) == _bytes(y)
+
+
+def _bytes(value: Value) -> int:
+    return prod(value.sizes) * (value.dtype.itemsize if value.dtype else 0)

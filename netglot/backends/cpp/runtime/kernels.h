@@ -1,0 +1,9 @@
+// Every kernel that a generated model may call.
+#pragma once
+
+#include "dense.h"
+#include "detection.h"
+#include "lines.h"
+#include "nest.h"
+#include "scalar.h"
+#include "window.h"
