@@ -4,18 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from netglot.ir.graph import Graph
+from netglot.ir.graph import Graph, Node
+from netglot.passes.activations import fuse_activations, merge_clips
+from netglot.passes.affine import lower_batchnorm, merge_affine
+from netglot.passes.casts import merge_casts
 from netglot.passes.dead_code import remove_dead_code
+from netglot.passes.duplicates import merge_duplicates
 from netglot.passes.flatten_layout import flatten_channels_last
+from netglot.passes.fold_constants import fold_constants
+from netglot.passes.fuse_affine import fuse_affine
 from netglot.passes.identity import remove_identities
+from netglot.passes.reshapes import merge_reshapes
+from netglot.passes.transposes import fold_transposes, merge_transposes
 
 Pass = Callable[[Graph], bool]
 
-# For every target.
+# For every target. Each walks the graph once, in topological order, so a chain is done in one walk.
 COMMON: list[Pass] = [
     remove_dead_code,  # first, so that nothing is done for nothing
-    remove_identities,
-    remove_dead_code,  # what the others left behind
+    fold_constants,  # makes constants of what the others need constant, and shapes known
+    merge_casts,  # these three leave identities: x cast, reshaped or transposed to what it was
+    merge_reshapes,
+    merge_transposes,
+    remove_identities,  # before what looks at neighbours, so that those meet
+    merge_duplicates,  # before the fusions, which would make equal layers differ
+    fold_transposes,  # after identities: only a Transpose that is needed goes into weights
+    merge_clips,
+    fuse_activations,
+    lower_batchnorm,  # to Mul and Add, which the next two know
+    merge_affine,  # before fuse_affine: MatMul takes a Mul and leaves an Add
+    fuse_affine,
+    remove_identities,  # where Mul and Add cancelled
+    remove_dead_code,  # weights that the others replaced
 ]
 
 # For targets whose images are channels-last, after their layout is chosen (see layout.py).
@@ -26,9 +46,22 @@ CHANNELS_LAST: list[Pass] = [
 
 
 def run(graph: Graph, passes: Sequence[Pass], *, check: bool = False) -> Graph:
-    """Runs `passes` on `graph` in place. With `check` the invariants are proven after each (the tests do)."""
+    """Runs `passes` on `graph` and its subgraphs in place. With `check` the invariants are proven after each."""
     for one in passes:
-        one(graph)
+        apply(one, graph)
         if check:
             graph.check()
     return graph
+
+
+def apply(one: Pass, graph: Graph) -> bool:
+    """Runs a pass on the subgraphs of `graph`, innermost first, and then on `graph`."""
+    inside = any([_inside(one, graph, node) for node in graph.nodes() if any(node.subgraphs())])
+    return one(graph) or inside
+
+
+def _inside(one: Pass, graph: Graph, node: Node) -> bool:
+    changed = any([apply(one, body) for body in node.subgraphs()])
+    if changed:
+        graph.set_inputs(node, node.inputs)  # the bodies may capture less now
+    return changed

@@ -1,0 +1,80 @@
+"""What the passes share: finding nodes, and putting one value in the place of another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from netglot.ir.graph import Graph, Node, Value
+
+
+def nodes(graph: Graph, *ops: str) -> Iterator[Node]:
+    """ONNX nodes of these operators (all if none is named), in topological order.
+
+    The graph may change meanwhile: nodes that are gone when their turn comes are skipped. So are nodes whose values
+    have a layout already, since the rewrites here reason about values as ONNX has them.
+    """
+    for node in graph.nodes():
+        if node in graph.nx and not node.domain and (not ops or node.op in ops) and _unplaced(node):
+            yield node
+
+
+def _unplaced(node: Node) -> bool:
+    return all(value is None or value.layout is None for value in (*node.inputs, *node.outputs))
+
+
+def producer(graph: Graph, value: Value | None, *ops: str) -> Node | None:
+    """The ONNX node that computes `value`, if it is one of `ops`."""
+    node = graph.producer(value) if value is not None and value in graph.nx else None
+    return node if node and not node.domain and node.op in ops and _unplaced(node) else None
+
+
+def only_reader(graph: Graph, value: Value) -> Node | None:
+    """The node that reads `value`, if nothing else does: no other node, no output of the graph, no subgraph."""
+    readers = graph.consumers(value)
+    if len(readers) != 1 or graph.uses(value) != 1 or sum(value is x for x in readers[0].inputs) != 1:
+        return None
+    return None if any(value in body.captures() for body in readers[0].subgraphs()) else readers[0]
+
+
+def bypass(graph: Graph, node: Node, x: Value) -> bool:
+    """What reads the only output of `node` reads `x` instead, and the node goes.
+
+    False where the names forbid it: an output of the graph can't take the place of an input, a constant, another
+    output or (in a subgraph) an outer value.
+    """
+    y = node.output
+    if any(graph.uses(value) for value in node.outputs[1:]):
+        return False
+    taken = x.is_constant or x in graph.inputs or x in graph.outputs or x.name not in graph or graph[x.name] is not x
+    if y in graph.outputs and taken:
+        return False
+    graph.replace_uses(y, x)
+    graph.remove_node(node)
+    return True
+
+
+def supplant(graph: Graph, node: Node, new: Value) -> None:
+    """`new`, which an operator computes anew, takes the place of the output of `node`, with its name; the node goes.
+
+    A name always stands for the same numbers, before a pass and after it: that is what bisecting relies on.
+    """
+    name = node.output.name
+    graph.replace_uses(node.output, new)
+    graph.remove_node(node)
+    graph.rename(new, name)
+
+
+def number(value: Value | None) -> float | None:
+    """The number that a constant of one element holds."""
+    if value is None or value.data is None or value.data.size != 1 or value.data.dtype.kind in "OSU":
+        return None
+    return float(value.data.reshape(())[()])
+
+
+def all_equal(value: Value | None, wanted: float) -> bool:
+    """Whether a constant holds only `wanted`. Looks at one element before it looks at all."""
+    if value is None or value.data is None or not value.data.size or value.data.dtype.kind in "OSU":
+        return False
+    return bool(value.data.flat[0] == wanted and np.all(value.data == wanted))

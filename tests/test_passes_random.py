@@ -1,0 +1,60 @@
+"""The common passes on random graphs: valid after each, equal results, same interface, and nothing left to do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from netglot.ir.graph import Graph
+from netglot.passes.pipeline import COMMON, Pass, apply, run
+from netglot.runtimes.onnxruntime import OnnxRuntime
+from tests.graphs import feed, graphs
+
+LAZY = settings(deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def interface(graph: Graph) -> list[tuple[object, ...]]:
+    return [(value.name, value.dtype, value.shape) for value in (*graph.inputs, *graph.outputs)]
+
+
+def assert_same_results(before: Graph, after: Graph) -> None:
+    """Every output within 1e-5 of its largest value."""
+    assert interface(before) == interface(after)
+    inputs = feed(before)
+    expected, actual = OnnxRuntime(before).run(inputs), OnnxRuntime(after).run(inputs)
+    for name, wanted in expected.items():
+        scale = max(float(np.abs(wanted).max(initial=0)), 1e-6)
+        assert np.abs(actual[name] - wanted).max(initial=0) <= 1e-5 * scale, name
+
+
+@LAZY
+@given(graphs())
+def test_common(graph: Graph) -> None:
+    after = run(graph.copy(), COMMON, check=True)
+    assert_same_results(graph, after)
+
+
+@pytest.mark.parametrize("one", dict.fromkeys(COMMON), ids=lambda one: one.__name__)
+@settings(LAZY, max_examples=40)
+@given(graph=graphs())
+def test_each_alone(one: Pass, graph: Graph) -> None:
+    """Equal results, and it says truly whether it changed anything."""
+    after, twin = graph.copy(), graph.copy()
+    changed = apply(one, after)
+    after.check()
+    assert_same_results(graph, after)
+    assert changed or to_text_of(after) == to_text_of(twin)
+
+
+def to_text_of(graph: Graph) -> str:
+    from netglot.ir.text import to_text
+
+    return to_text(graph)
+
+
+@LAZY
+@given(graphs())
+def test_one_round_is_enough(graph: Graph) -> None:
+    run(graph, COMMON)
+    assert [one.__name__ for one in COMMON if apply(one, graph)] == []
