@@ -32,11 +32,12 @@ def save(graph: Graph, path: Path, *, opset: int | None = None, inline_limit: in
     large = [value for value in _all_constants(graph) if storage.is_large(value)]
     builder = _Writer(opset or lowest_opset(graph), large)
     model = builder.model(graph)
+    nodes = len(model.graph.node)
     if model.ByteSize() + sum(storage.size(value) for value in large) > inline_limit:
         storage.write_external(model, builder.named(large), path)
     else:
         storage.write_inline(model, builder.named(large), path)
-    return len(model.graph.node)
+    return nodes
 
 
 def to_model(graph: Graph, given: Collection[Value] = (), *, opset: int | None = None) -> onnx.ModelProto:
