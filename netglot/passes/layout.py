@@ -109,11 +109,10 @@ def _is_transpose(node: Node) -> bool:
 
 def _add_node(network: _Network, node: Node, side: Ends) -> None:
     """A FREE node is one vertex where its ends go together, and one for each end where they do not."""
+    if _is_transpose(node) and isinstance(side, Side):
+        side = Side.FREE, Side.FREE
     ends = (side, side) if isinstance(side, Side) else side
-    together = isinstance(side, Side) and not _is_transpose(node)
-    free = (node, node) if together else (("before", node), ("after", node))
-    if _is_transpose(node):
-        ends = (Side.FREE, Side.FREE)
+    free = (node, node) if isinstance(side, Side) else (("before", node), ("after", node))
     vertices = [vertex if end is Side.FREE else end for end, vertex in zip(ends, free, strict=True)]
     network.before[node], network.after[node] = vertices
     network.flow.add_nodes_from(vertices)

@@ -169,12 +169,8 @@ def depth_to_space(m: TFLiteBuilder, x: Value, y: Value, *, blocksize: int, mode
 
 
 @tflite_op("SpaceToDepth", layout=Side.LAST)
-def space_to_depth(m: TFLiteBuilder, x: Value, y: Value, *, blocksize: int, mode: str = "DCR") -> None:
-    result = m.emit("SPACE_TO_DEPTH", x, options=tfl.SpaceToDepthOptionsT(blockSize=blocksize), shape=m.shape(y))
-    if mode == "CRD":
-        depth = x.sizes[1]
-        result = gathered(m, result, np.arange(depth * blocksize**2).reshape(-1, depth).T.ravel(), 3)
-    m.finish(result, y)
+def space_to_depth(m: TFLiteBuilder, x: Value, y: Value, *, blocksize: int) -> None:
+    m.op("SPACE_TO_DEPTH", [x], [y], tfl.SpaceToDepthOptionsT(blockSize=blocksize))
 
 
 @tflite_op("OneHot")

@@ -13,13 +13,18 @@ _BUILTIN, _ACTIVATION = tfl.BuiltinOperator, tfl.ActivationFunctionType
 _ACTIVATIONS = {
     _BUILTIN.RELU: _ACTIVATION.RELU, _BUILTIN.RELU6: _ACTIVATION.RELU6, _BUILTIN.RELU_N1_TO_1: _ACTIVATION.RELU_N1_TO_1,
 }  # fmt: skip
-_NOT_FUSED = {_BUILTIN.TRANSPOSE_CONV, _BUILTIN.L2_NORMALIZATION}  # kernels that ignore the field, or did for long
+# CONCATENATION has the field too, and LiteRT's kernel ignores it.
+_FUSING = {
+    _BUILTIN.CONV_2D, _BUILTIN.DEPTHWISE_CONV_2D, _BUILTIN.CONV_3D, _BUILTIN.TRANSPOSE_CONV, _BUILTIN.FULLY_CONNECTED,
+    _BUILTIN.ADD, _BUILTIN.SUB, _BUILTIN.MUL, _BUILTIN.DIV, _BUILTIN.MAX_POOL_2D, _BUILTIN.AVERAGE_POOL_2D,
+}  # fmt: skip
 
 
-def peephole(m: TFLiteBuilder, inputs: Sequence[int], outputs: Sequence[int]) -> None:
-    """Runs every rewrite. `inputs` and `outputs` are the tensors that must survive."""
+def peephole(m: TFLiteBuilder, outputs: Sequence[int]) -> None:
+    """Runs every rewrite. `outputs` are the tensors that must survive."""
+    without_noops(m, set(outputs))
     merge_moves(m)
-    without_noops(m, set(inputs), set(outputs))
+    without_noops(m, set(outputs))  # what undid each other
     drop_unread(m, set(outputs))
     fuse_activations(m, set(outputs))
 
@@ -47,7 +52,7 @@ def _merge_transposes(m: TFLiteBuilder, op: Op, before: Op) -> None:
         op.code, op.options, op.inputs[1] = _BUILTIN.RESHAPE, tfl.ReshapeOptionsT(newShape=list(shape)), m.ints(shape)
 
 
-def without_noops(m: TFLiteBuilder, inputs: set[int], outputs: set[int]) -> None:
+def without_noops(m: TFLiteBuilder, outputs: set[int]) -> None:
     """RESHAPE(x) -> x where the shape stays. An output takes the place of the tensor that it copies."""
     replaced: dict[int, int] = {}
     made: set[int] = set()
@@ -114,5 +119,6 @@ def fuse_activations(m: TFLiteBuilder, outputs: set[int]) -> None:
 
 def _can_fuse(m: TFLiteBuilder, op: Op) -> bool:
     """Integer kernels do not all clamp, and what already has an activation keeps it."""
-    function = getattr(op.options, "fusedActivationFunction", None)
-    return function == _ACTIVATION.NONE and op.code not in _NOT_FUSED and m.dtype(op.outputs[0]).kind == "f"
+    if op.code not in _FUSING or m.dtype(op.outputs[0]).kind != "f":
+        return False
+    return bool(op.options.fusedActivationFunction == _ACTIVATION.NONE)

@@ -18,19 +18,19 @@ def conv_transpose(
     strides: Ints = (), pads: Ints = (), dilations: Ints = (), group: int, output_padding: Ints = (),
     output_shape: Ints = (),
 ) -> None:  # fmt: skip
-    if w.data is None or x.rank > 4 or (b is not None and b.data is None):
-        raise NotMappedError("only constant weights and at most two spatial axes")
+    if w.data is None or x.rank > 5 or (b is not None and b.data is None):
+        raise NotMappedError("only constant weights and at most three spatial axes")
     rank = x.rank - 2
     weights = dilated(w.data, dilations or (1,) * rank)
     begins = _begins(x, y, weights.shape[2:], strides or (1,) * rank, pads, output_padding, auto_pad)
     view = _view(x, y, weights.shape[2:], strides or (1,) * rank, begins).image()
     weights, bias = image_weights(weights), m.tensor(b) if b else zero_bias(m, y.sizes[1])
-    if group == x.sizes[1] and group > 1:
+    if group == x.sizes[1] and group > 1 and x.rank < 5:
         m.finish(depthwise_transposed(m, as_image(m, x), weights, bias, view), y)
         return
 
     def one(part: int, outputs: slice) -> int:
-        inputs = m.shape(part)[3]
+        inputs = m.shape(part)[-1]
         first = outputs.start * inputs // (outputs.stop - outputs.start)
         return transpose_conv(m, part, weights[first : first + inputs], bias_part(m, bias, outputs), view)
 
@@ -70,16 +70,18 @@ def _begins(
 
 
 def transpose_conv(m: TFLiteBuilder, x: int, w: np.ndarray, bias: int, view: Window) -> int:
-    """Takes I O H W weights. Uneven cropping is a slice of the whole result."""
-    batch, channels = m.shape(x)[0], w.shape[1]
-    padding, sizes = tfl.Padding.SAME, view.sizes
-    if not view.is_same:
-        padding, sizes = tfl.Padding.VALID, without_pads(view).sizes
-    shape = (batch, *sizes, channels)
-    options = tfl.TransposeConvOptionsT(padding=padding, strideH=view.strides[0], strideW=view.strides[1])
-    weights = m.constant(w.transpose(1, 2, 3, 0))
-    y = m.emit("TRANSPOSE_CONV", m.ints(shape), weights, x, bias, options=options, shape=shape, dtype=m.dtype(x))
-    return y if shape[1:3] == view.sizes else cropped(m, y, [begin for begin, _ in view.pads], view.sizes)
+    """Takes I O spatial... weights. Uneven cropping is a slice of the whole result."""
+    padding = tfl.Padding.SAME if view.is_same else tfl.Padding.VALID
+    shape = (m.shape(x)[0], *(view if view.is_same else without_pads(view)).sizes, w.shape[1])
+    if len(shape) == 5:
+        name, filters, options = "CONV_3D_TRANSPOSE", w.transpose(2, 3, 4, 1, 0), tfl.Conv3DOptionsT(padding=padding)
+        options.strideD, options.strideH, options.strideW = view.strides
+    else:
+        name, filters, options = "TRANSPOSE_CONV", w.transpose(1, 2, 3, 0), tfl.TransposeConvOptionsT(padding=padding)
+        options.strideH, options.strideW = view.strides
+    inputs = [m.ints(shape), m.constant(filters), x, bias]
+    y = m.emit(name, *inputs, options=options, shape=shape, dtype=m.dtype(x))
+    return y if shape[1:-1] == view.sizes else cropped(m, y, [begin for begin, _ in view.pads], view.sizes)
 
 
 def cropped(m: TFLiteBuilder, x: int, begins: list[int], sizes: Ints) -> int:

@@ -11,12 +11,15 @@ from netglot.backends.tflite.context import Ends, Side, TFLiteBuilder
 from netglot.backends.tflite.flatbuffer import write
 from netglot.backends.tflite.half import store_as_half, widen_floats
 from netglot.backends.tflite.peephole import peephole
+from netglot.errors import ConversionError, Origin, Problem
 from netglot.ir.graph import Graph, Node
+from netglot.ir.types import is_static, text
 from netglot.passes.flatten_layout import flattens_into_dense
 from netglot.passes.io_layout import change_io_layout
 from netglot.passes.layout import choose_layout
 from netglot.passes.pipeline import CHANNELS_LAST, Pass, run
 from netglot.registry import Operator
+
 
 def lay_out(graph: Graph) -> bool:
     """Stores images channels-last where that is cheapest. Inputs and outputs are stored as the IR has them."""
@@ -55,17 +58,31 @@ def save(graph: Graph, path: Path, io_layout: str = "keep", quantize: str | None
     With quantize "fp16" weights are stored as float16 (inputs, outputs and arithmetic stay float32). Raises
     UnsupportedError with every operator that can't be written, ConversionError above 2 GB.
     """
+    require_sizes(graph)
     prepare(graph, io_layout)
     m = TFLiteBuilder()
     inputs = [m.tensor(value) for value in graph.inputs]
     lowering.lower(graph, "tflite", lambda *call: _call(m, *call))
     outputs = [m.tensor(value) for value in graph.outputs]
-    peephole(m, inputs, outputs)
+    peephole(m, outputs)
     if quantize == "fp16":
         store_as_half(m)
     names = [value.name for value in graph.inputs], [value.name for value in graph.outputs]
     write(m, graph.name, dict(zip(names[0], inputs, strict=True)), dict(zip(names[1], outputs, strict=True)), path)
     return len(m.ops)
+
+
+def require_sizes(graph: Graph) -> None:
+    """ConversionError for every tensor with a size that is not known: TFLite plans its memory by them."""
+    unknown = [value for value in graph.values() if not is_static(value.shape) or value.dtype is None]
+    problems = []
+    for value in unknown:
+        node = graph.producer(value)
+        origin = node.origin if node else Origin(layer=value.name)
+        hint = "" if node else f"Give them: --input {value.name}:SHAPE"
+        problems.append(Problem(f"'{value.name}' has sizes that are not known", origin, text(value.shape), hint))
+    if problems:
+        raise ConversionError(problems)
 
 
 def _call(
