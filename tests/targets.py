@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from netglot.ir.graph import Graph
+from tests.oracles import SHARED
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -60,7 +61,7 @@ def run_coreml_evaluated(graph: Graph, inputs: Arrays, folder: Path) -> dict[str
 
 def evaluate_coreml(path: Path, inputs: Arrays) -> dict[str, np.ndarray]:
     """Outputs of a Core ML file by ../shared/oracles/coreml_eval.py; skips the test where that or torch is absent."""
-    oracles = Path(__file__).parents[2] / "shared/oracles"
+    oracles = SHARED / "oracles"
     if not (oracles / "coreml_eval.py").exists():
         pytest.skip("the evaluator of Core ML files (../shared/oracles/coreml_eval.py) is not here")
     pytest.importorskip("torch", reason="the evaluator of Core ML files computes with torch").set_num_threads(1)

@@ -62,9 +62,11 @@ class _Program:
         self.graph, self.interface = graph, interface
         self.m = CoreMLBuilder(target)
         self.vars: dict[Value, Var] = {}
+        self.left: set[Var] = set()  # the outputs so far
 
     def build(self) -> Any:
         mil = coremltools("converters.mil.mil")
+        mil.Builder.name_count.clear()  # it numbers by process; equal graphs should give equal files
         _check_interface(self.graph)
         placeholders = {name: self._placeholder(value) for name, value in self.interface.inputs}
         version = getattr(coremltools().target, self.m.target)
@@ -97,9 +99,10 @@ class _Program:
             var = self.m.cast(x=var, dtype="int32")
         if not value.sizes:
             var = self.m.expand_dims(x=var, axes=[0])
-        if var.op is None or var.op.op_type == "const" or var.name in self.interface.names:
+        if var.op is None or var.op.op_type == "const" or var in self.left:
             var = self.m.identity(x=var)
         var.name = name
+        self.left.add(var)
         return var
 
     # ------------------------------------------------------------------- nodes
@@ -129,6 +132,8 @@ class _Program:
             if tuple(var.shape) != value.sizes or mil_type(var) != MIL_TYPES[_dtype(value)]:
                 found = f"{mil_type(var)}[{types.text(var.shape)}]"
                 raise NotMappedError(f"Core ML's operators give {found} where {value} is due")
+            if var.op is not None and var.op.op_type != "const":
+                var.name = _identifier(value.name)  # the last name counts; _unique_names settles doublets
             self.vars[value] = var
 
 

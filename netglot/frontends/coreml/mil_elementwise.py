@@ -116,6 +116,9 @@ def cast(g: CoreMLBuilder, *, x: Value, dtype: str) -> Value:
 
 @mil_op("select")
 def select(g: CoreMLBuilder, *, cond: Value, a: Value, b: Value) -> Value:
+    """Of booleans by logic: ONNX Runtime has no kernel for their Where."""
+    if a.dtype == np.bool_:
+        return g.Or(g.And(cond, a), g.And(g.Not(cond), b))
     return g.Where(cond, a, b)
 
 

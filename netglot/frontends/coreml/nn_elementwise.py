@@ -11,6 +11,7 @@ from netglot.errors import UnsupportedError
 from netglot.frontends.coreml.builder import CoreMLBuilder, nn_layer
 from netglot.frontends.coreml.weights import numbers
 from netglot.ir.graph import Value
+from netglot.ir.types import to_onnx
 
 _UNARY = {
     "acos": "Acos", "acosh": "Acosh", "asin": "Asin", "asinh": "Asinh", "atan": "Atan", "atanh": "Atanh",
@@ -21,6 +22,11 @@ _BROADCASTABLE = {
     "addBroadcastable": "Add", "divideBroadcastable": "Div", "maxBroadcastable": "Max", "minBroadcastable": "Min",
     "multiplyBroadcastable": "Mul", "powBroadcastable": "Pow", "subtractBroadcastable": "Sub",
 }  # fmt: skip
+_COMPARISONS = {
+    "equal": "Equal", "greaterEqual": "GreaterOrEqual", "greaterThan": "Greater", "lessEqual": "LessOrEqual",
+    "lessThan": "Less",
+}  # fmt: skip
+_LOGICAL = {"logicalAnd": "And", "logicalNot": "Not", "logicalOr": "Or", "logicalXor": "Xor"}
 _FOLDS = {"add": "Add", "max": "Max", "min": "Min", "multiply": "Mul"}
 
 
@@ -44,12 +50,52 @@ def _register_fold(layer: str, onnx: str) -> None:
         return reduce(lambda a, b: g.op(onnx, [a, b]), others)
 
 
+def _register_comparison(layer: str, onnx: str) -> None:
+    @nn_layer(layer)
+    def compare(g: CoreMLBuilder, x: Value, y: Value | None = None, *, alpha: float) -> Value:
+        """With a second input, or with alpha; everything in a network is a float, so 1 stands for true."""
+        return _float(g, g.op(onnx, [x, g.like(x, alpha) if y is None else y]))
+
+
+def _register_logical(layer: str, onnx: str) -> None:
+    @nn_layer(layer)
+    def logical(g: CoreMLBuilder, *values: Value) -> Value:
+        return _float(g, g.op(onnx, [_bool(g, value) for value in values]))
+
+
+def _float(g: CoreMLBuilder, x: Value) -> Value:
+    return g.Cast(x, to=to_onnx(np.dtype(np.float32)))
+
+
+def _bool(g: CoreMLBuilder, x: Value) -> Value:
+    return g.Cast(x, to=to_onnx(np.dtype(np.bool_)))
+
+
+for _layer, _onnx in _COMPARISONS.items():
+    _register_comparison(_layer, _onnx)
+for _layer, _onnx in _LOGICAL.items():
+    _register_logical(_layer, _onnx)
 for _layer, _onnx in _UNARY.items():
     _register_unary(_layer, _onnx)
 for _layer, _onnx in _BROADCASTABLE.items():
     _register_broadcastable(_layer, _onnx)
 for _layer, _onnx in _FOLDS.items():
     _register_fold(_layer, _onnx)
+
+
+@nn_layer("notEqual")
+def not_equal(g: CoreMLBuilder, x: Value, y: Value | None = None, *, alpha: float) -> Value:
+    return _float(g, g.Not(g.Equal(x, g.like(x, alpha) if y is None else y)))
+
+
+@nn_layer("whereBroadcastable")
+def where(g: CoreMLBuilder, condition: Value, a: Value, b: Value) -> Value:
+    return g.Where(_bool(g, condition), a, b)
+
+
+@nn_layer("floorDivBroadcastable")
+def floor_div(g: CoreMLBuilder, x: Value, y: Value) -> Value:
+    return g.Floor(g.Div(x, y))
 
 
 @nn_layer("average")

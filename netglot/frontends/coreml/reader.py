@@ -28,11 +28,14 @@ def load(path: Path, weights: Path | None = None, options: LoadOptions = LoadOpt
     kind = model.WhichOneof("Type")
     interface = Interface(model.description, path)
     if kind == "mlProgram":
-        return read_program(model, Blobs(root), options, interface)
-    if kind in _NETWORKS:
-        return read_network(model, getattr(model, kind), options, interface)
-    hint = "ML Programs and neural networks are."
-    raise UnsupportedError(f"the model type '{kind}' is not supported", Origin(str(path)), hint)
+        graph = read_program(model, Blobs(root), options, interface)
+    elif kind in _NETWORKS:
+        graph = read_network(model, getattr(model, kind), options, interface)
+    else:
+        hint = "ML Programs and neural networks are."
+        raise UnsupportedError(f"the model type '{kind}' is not supported", Origin(str(path)), hint)
+    graph.drop_unneeded()  # constants that were transposed on the way in
+    return graph
 
 
 class Interface:
