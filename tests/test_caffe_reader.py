@@ -276,6 +276,12 @@ def test_the_users_shape_batch_and_type(folder: Folder) -> None:
     assert [(value.name, value.shape, value.dtype) for value in graph.outputs] == [("out", (5, 3, 4, 4), np.float32)]
 
 
+@pytest.mark.parametrize("field", ["round_mode: FLOOR", "ceil_mode: false"])
+def test_forks_spell_rounding_otherwise(folder: Folder, field: str) -> None:
+    pool = layer("Pooling", params=f"pooling_param {{ kernel_size: 2 stride: 2 {field} }}")
+    assert folder.load(INPUT + pool).outputs[0].shape == (2, 3, 2, 3)
+
+
 @pytest.mark.parametrize("shape", [(None, 3, 4, 4), ("batch", 3, 4, 4)])
 def test_a_size_that_is_not_known(folder: Folder, shape: tuple[int | str | None, ...]) -> None:
     with pytest.raises(ConversionError, match="'data' has no fixed shape") as caught:
@@ -287,8 +293,9 @@ def test_an_input_without_a_shape(folder: Folder) -> None:
     assert "the input 'x' has no shape" in str(folder.fails('input: "x"\n' + layer("ReLU", "x")))
 
 
-def test_a_data_layer_needs_its_shape_from_the_user(folder: Folder) -> None:
-    text = layer("Data", "", "data label", 'data_param { source: "x" batch_size: 2 }') + layer("ReLU")
+@pytest.mark.parametrize("kind", ["Data", "ImageData", "Python", "DataLayerOfAFork"])
+def test_a_data_layer_needs_its_shape_from_the_user(folder: Folder, kind: str) -> None:
+    text = layer(kind, "", "data label", 'data_param { source: "x" batch_size: 2 }') + layer("ReLU")
     error = folder.fails(text)
     assert "the bottom 'data' is not there" in str(error)
     assert "A data layer brings it; give its shape: --input data:1x3x224x224" in str(error)

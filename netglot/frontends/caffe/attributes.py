@@ -13,7 +13,10 @@ from netglot.registry import Operator
 MAX_INT = 2**31 - 1  # caffe.proto counts in (u)int32
 
 # Fields that change nothing at inference.
-IGNORED = {"weight_filler", "bias_filler", "filler", "engine", "force_nd_im2col", "slope_filler"}
+IGNORED = {
+    "engine", "force_nd_im2col", "filler", "weight_filler", "bias_filler", "slope_filler", "scale_filler",
+    "shift_filler",
+}  # fmt: skip
 
 _NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
 

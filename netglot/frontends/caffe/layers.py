@@ -9,12 +9,12 @@ from netglot.errors import ConversionError, Origin
 from netglot.frontends.caffe.layer import Layer, dims, make_layer
 from netglot.frontends.caffe.prototxt import Message
 from netglot.frontends.caffe.upgrade import merge_padding, old_layer
+from netglot.registry import registry
 
 Shape = tuple[int, ...]
 Input = tuple[str, Shape | None, Origin]  # name, shape if the file says it, where
 
-# Layers that feed or judge a network; nothing of them remains in a deployed one.
-DATA_LAYERS = {"Data", "ImageData", "MemoryData", "HDF5Data", "WindowData", "AnnotatedData", "VideoData"}
+# Layers that judge a network; nothing of them remains in a deployed one.
 TRAINING_LAYERS = {
     "Accuracy", "SoftmaxWithLoss", "EuclideanLoss", "HingeLoss", "InfogainLoss", "ContrastiveLoss",
     "MultinomialLogisticLoss", "SigmoidCrossEntropyLoss", "SmoothL1Loss", "MultiBoxLoss", "DetectionEvaluate",
@@ -97,11 +97,14 @@ def _level(message: Message, name: str, default: int, origin: Origin) -> int:
 
 
 def is_source(layer: Layer) -> bool:
-    """Whether the layer only brings data from outside. A DummyData whose filler is constant makes a constant."""
+    """Whether the layer brings data from outside: it reads nothing, and what it makes is not known here.
+
+    A DummyData whose filler is constant makes a constant.
+    """
     if layer.type == "DummyData":
         fillers = layer.param("dummy_data_param").messages("data_filler")
         return any(str(filler.get("type", "constant")) != "constant" for filler in fillers)
-    return layer.type in DATA_LAYERS or (layer.type == "Python" and not layer.bottoms)
+    return not layer.bottoms and layer.type != "Input" and registry.find("caffe", layer.type) is None
 
 
 def _source_shapes(layer: Layer) -> dict[int, Shape]:

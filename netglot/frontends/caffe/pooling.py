@@ -23,11 +23,12 @@ LOWEST = float(np.finfo(np.float32).min)
 def pooling(
     g: CaffeBuilder, x: Value, *, pool: Pool = "MAX", kernel_size: int = 0, kernel_h: int = 0, kernel_w: int = 0,
     stride: int = 1, stride_h: int = 0, stride_w: int = 0, pad: int = 0, pad_h: int = 0, pad_w: int = 0,
-    global_pooling: bool = False, round_mode: Literal["CEIL", "FLOOR"] = "CEIL",
+    global_pooling: bool = False, round_mode: Literal["CEIL", "FLOOR"] = "CEIL", ceil_mode: bool = True,
 ) -> Value | tuple[Value, Value]:  # fmt: skip
     """Pooling (pooling_layer.cpp): rounds up, but no window starts in the padding at the end.
 
-    A second top of MAX is the place of each maximum in its plane, as a float.
+    A second top of MAX is the place of each maximum in its plane, as a float. `ceil_mode` is how several forks spell
+    `round_mode`.
     """
     image = x.sizes[2:]
     if len(image) != 2:
@@ -37,7 +38,7 @@ def pooling(
     kernel = image if global_pooling else window(g, "kernel_size", (kernel_size,), kernel_h, kernel_w, 2, None)
     strides = window(g, "stride", (stride,), stride_h, stride_w, 2, 1)
     pads = window(g, "pad", (pad,), pad_h, pad_w, 2, 0)
-    y = pool_windows(g, x, pool, kernel, strides, pads, round_mode)
+    y = pool_windows(g, x, pool, kernel, strides, pads, round_mode if ceil_mode else "FLOOR")
     if g.tops < 2 or pool != "MAX":
         return y
     mask = places(g, x, Window(kernel, strides, pads, (1, 1)), y.sizes[2:])
