@@ -6,6 +6,7 @@ import importlib
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,7 +61,16 @@ def run_coreml_evaluated(graph: Graph, inputs: Arrays, folder: Path) -> dict[str
 
 
 def evaluate_coreml(path: Path, inputs: Arrays) -> dict[str, np.ndarray]:
-    """Outputs of a Core ML file by ../shared/oracles/coreml_eval.py; skips the test where that or torch is absent."""
+    """Outputs of a package of ours by the evaluator, named and typed as the source had them."""
+    from netglot.runtimes.coreml import Interface
+
+    model = coreml_evaluator(path)
+    interface = Interface(model.spec)
+    return interface.restored(model.predict(interface.stored(inputs)))
+
+
+def coreml_evaluator(path: Path) -> Any:
+    """The model in ../shared/oracles/coreml_eval.py; skips the test where that or torch is absent."""
     oracles = SHARED / "oracles"
     if not (oracles / "coreml_eval.py").exists():
         pytest.skip("the evaluator of Core ML files (../shared/oracles/coreml_eval.py) is not here")
@@ -69,11 +79,7 @@ def evaluate_coreml(path: Path, inputs: Arrays) -> dict[str, np.ndarray]:
         sys.path.append(str(oracles))
     from coreml_eval import CoreMLModel
 
-    from netglot.runtimes.coreml import Interface
-
-    model = CoreMLModel(str(path))
-    interface = Interface(model.spec)
-    return interface.restored(model.predict(interface.stored(inputs)))
+    return CoreMLModel(str(path))
 
 
 TARGETS: dict[str, Callable[[Graph, Arrays, Path], dict[str, np.ndarray]]] = {
