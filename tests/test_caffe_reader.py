@@ -359,6 +359,31 @@ def test_a_sum_over_its_first_bottom_is_warned_of(folder: Folder) -> None:
     assert warnings(graph)[0].startswith("Caffe loses the first bottom of a sum that is written over it")
 
 
+# Layers that know who made their bottom.
+
+
+def pooled_and_back(pool: str) -> str:
+    return (
+        layer("Pooling", top="small mask", params=f"pooling_param {{ {pool} }}", name="pool")
+        + layer("Upsample", "small mask", "out", "upsample_param { scale: 2 upsample_h: 5 upsample_w: 7 }")
+    )  # fmt: skip
+
+
+def test_max_pooling_undone(folder: Folder) -> None:
+    """Every maximum back in its place, zeros elsewhere; the mask is known to be of windows that do not overlap."""
+    graph = folder.load(INPUT + pooled_and_back("kernel_size: 2 stride: 2"))
+    x = np.random.default_rng(0).permutation(210).reshape(2, 3, 5, 7).astype(np.float32)
+    tall = np.pad(x, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=-1)
+    highest = tall.reshape(2, 3, 3, 2, 4, 2).max(axis=(3, 5)).repeat(2, axis=2).repeat(2, axis=3)[:, :, :5, :7]
+    assert np.array_equal(OnnxRuntime(graph).run({"data": x})["out"], np.where(x == highest, x, 0))
+    assert warnings(graph) == []
+
+
+def test_max_pooling_of_overlapping_windows_is_not_undone(folder: Folder) -> None:
+    with pytest.raises(UnsupportedError, match="overlapping windows"):
+        folder.load(INPUT + pooled_and_back("kernel_size: 3 stride: 2"))
+
+
 # Old forms.
 
 
