@@ -52,7 +52,8 @@ class Blocks(NamedTuple):
         shape = [self.groups, 1, 1, 1]
         shape[axis] = self[axis]
         factors: np.ndarray = np.broadcast_to(scale, self.channels(axis)).astype(_precise(w)).reshape(shape)
-        return (w.reshape(self[:4]) * factors).astype(w.dtype, copy=False).reshape(w.shape)
+        with np.errstate(over="ignore"):  # _set refuses what is not finite
+            return (w.reshape(self[:4]) * factors).astype(w.dtype, copy=False).reshape(w.shape)
 
     def reached(self, w: np.ndarray, shift: np.ndarray) -> np.ndarray:
         """What each output channel gets from `shift` [input channels] at every place of the window."""

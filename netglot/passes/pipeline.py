@@ -55,9 +55,10 @@ def run(graph: Graph, passes: Sequence[Pass], *, check: bool = False) -> Graph:
 
 
 def apply(one: Pass, graph: Graph) -> bool:
-    """Runs a pass on the subgraphs of `graph`, innermost first, and then on `graph`."""
+    """Runs a pass on `graph` and then on its subgraphs; if these changed, once more on `graph`, which they read."""
+    changed = one(graph)
     inside = any([_inside(one, graph, node) for node in graph.nodes() if any(node.subgraphs())])
-    return one(graph) or inside
+    return (inside and one(graph)) or inside or changed
 
 
 def _inside(one: Pass, graph: Graph, node: Node) -> bool:
