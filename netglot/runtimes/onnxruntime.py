@@ -91,6 +91,7 @@ def _of_graph(graph: Graph) -> tuple[ort.InferenceSession, list[ort.OrtValue]]:
 
     graph = graph.copy()
     expand_extensions(graph)
+    graph.drop_unneeded()  # a constant that nothing reads can't be handed over
     given = [value for value in graph.constants() if _by_reference(value.array)]
     constants = [_reference(value.array) for value in given]
     options = _options()
