@@ -1,4 +1,7 @@
-"""How many operators each format covers, counted from the registry."""
+"""How many operators each format covers, counted from the registry.
+
+`python -m netglot.coverage` prints docs/operators.md.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,15 @@ class Row:
 
 def coverage() -> list[Row]:
     """One row a format; formats that are only recognised say so."""
+    _import_all()
+    return [_row(item) for item in FORMATS.values()]
+
+
+def _import_all() -> None:
     for item in FORMATS.values():
         for module in (item.reader, item.writer):
             if module:
                 import_module(module)
-    return [_row(item) for item in FORMATS.values()]
 
 
 def _row(item: Format) -> Row:
@@ -48,7 +55,7 @@ def _writes(item: Format) -> str:
 _READ = {
     "caffe": [("caffe", "layer types")],
     "onnx": [("onnx", "older forms")],
-    "coreml": [("mil", "ML Program operators"), ("coreml.nn", "neural network layers")],
+    "coreml": [("coreml-mil", "ML Program operators"), ("coreml-nn", "neural network layers")],
 }
 
 
@@ -57,3 +64,34 @@ def _all_onnx() -> str:
     from onnx import defs
 
     return f"{sum(s.domain == '' for s in defs.get_all_schemas())} operators"
+
+
+# --------------------------------------------------------------- docs/operators.md
+
+_TARGETS = ("tflite", "coreml", "cpp")
+_HEAD = """# Operators, by format
+
+Made by `python -m netglot.coverage`; a test holds it against the code. What a mapping can't do is said by the error
+when it is met, and in [formats.md](formats.md).
+"""
+
+
+def to_markdown() -> str:
+    """The lists of operators that every format covers."""
+    _import_all()
+    parts = [_HEAD, "## Written: operators of the IR by target\n", _target_table()]
+    parts.append("The ONNX writer writes all of them.\n")
+    for key, label in [pair for pairs in _READ.values() for pair in pairs]:
+        parts += [f"## Read: {label} ({key})\n", ", ".join(f"`{op}`" for op in registry.ops(key)) + "\n"]
+    return "\n".join(parts)
+
+
+def _target_table() -> str:
+    ops = sorted({op for target in _TARGETS for op in registry.ops(target)})
+    lines = ["| operator | " + " | ".join(_TARGETS) + " |", "|---|" + "---|" * len(_TARGETS)]
+    lines += [f"| {op} | " + " | ".join("yes" if registry.find(t, op) else "" for t in _TARGETS) + " |" for op in ops]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(to_markdown(), end="")
