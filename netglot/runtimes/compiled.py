@@ -129,7 +129,7 @@ def _build(folder: Path, built: Path, compiler: str, flags: Sequence[str]) -> No
         _call(["cmake", "--build", str(built), "--parallel", str(os.cpu_count() or 1)], "it does not compile")
         return
     for source in sorted(folder.glob("*.cpp")):
-        _compile(source, built, [compiler, "-std=c++17", *(flags or ["-O2"])])
+        _compile(source, built, [compiler, "-std=c++17", *(flags or ["-O3"])])
     _call([compiler, *flags, "-o", str(built / "run"), *map(str, built.glob("*.o"))], "it does not link")
 
 
