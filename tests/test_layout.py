@@ -14,6 +14,7 @@ from ai_edge_litert import schema_py_generated as tfl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import netglot
 from netglot.backends import lowering
 from netglot.backends.tflite.context import Op, TFLiteBuilder
 from netglot.backends.tflite.peephole import peephole
@@ -24,12 +25,15 @@ from netglot.passes.dead_code import remove_dead_code
 from netglot.passes.duplicates import merge_duplicates
 from netglot.passes.flatten_layout import flatten_channels_last
 from netglot.passes.identity import remove_identities
+from netglot.passes.io_layout import change_io_layout
 from netglot.passes.layout import Ends, Side, channels_last, choose_layout, inverse
-from netglot.passes.pipeline import run
+from netglot.passes.pipeline import COMMON, run
+from netglot.passes.shuffle_layout import shuffle_channels_last
 from netglot.passes.transposes import merge_transposes
 from netglot.runtimes.litert import LiteRT
 from netglot.runtimes.onnxruntime import OnnxRuntime
 from tests.ops.table import const
+from tests.oracles import model
 from tests.test_targets import assert_close
 
 CHANNELS = 3
@@ -238,6 +242,45 @@ def test_bodies_and_heads_compute_the_same(body: str, tmp_path: Path) -> None:
     actual = LiteRT(tmp_path / "a.tflite").run(feed)
     assert list(actual) == list(expected)
     assert_close(*actual.values(), *expected.values(), 1e-5)
+
+
+def shuffled(g: Builder, x: Value) -> Value:
+    n, c, h, w = x.sizes
+    return g.Reshape(g.Transpose(g.Reshape(x, [n, 3, c // 3, h, w]), perm=(0, 2, 1, 3, 4)), [n, c, h, w])
+
+
+def test_a_channel_shuffle_is_one_transpose(tmp_path: Path) -> None:
+    g = Builder()
+    x = image(g, 2, 1, 8, 9)
+    y = conv(g, shuffled(g, conv(g, x, 6)))
+    g.graph.outputs = [g.GlobalAveragePool(y)]
+    feed = {"x": np.random.default_rng(1).uniform(-1, 1, x.sizes).astype(np.float32)}
+    expected = OnnxRuntime(g.graph).run(feed)
+    assert shuffle_channels_last(g.graph)
+    g.graph.check()
+    assert_close(*OnnxRuntime(g.graph).run(feed).values(), *expected.values(), 1e-5)
+    assert len(transposes(lowered(g.graph.copy()))) == 1
+    save(g.graph, tmp_path / "a.tflite")
+    assert_close(*LiteRT(tmp_path / "a.tflite").run(feed).values(), *expected.values(), 1e-5)
+
+
+def test_a_transposition_of_rows_is_not_a_shuffle() -> None:
+    g = Builder()
+    x = image(g, 2, 4, 3, 6)
+    y = g.Transpose(g.Reshape(x, [2, 2, 2, 3, 6]), perm=(0, 1, 3, 2, 4))
+    g.graph.outputs = [g.Reshape(y, [2, 4, 3, 6])]
+    assert not shuffle_channels_last(g.graph)
+
+
+@pytest.mark.parametrize("io_layout", ["keep", "nhwc"])
+@pytest.mark.parametrize("name", ["squeezenet_v1.0", "ultraface_rfb320", "mtcnn_det1", "mtcnn_det2"])
+def test_real_networks_move_nothing_but_their_input(name: str, io_layout: str) -> None:
+    graph = netglot.load(model(f"caffe/{name}.prototxt"))
+    run(graph, COMMON)
+    change_io_layout(graph, io_layout)
+    found = transposes(lowered(graph))
+    inputs = [value.name for value in graph.inputs]
+    assert len(found) == (len(inputs) if io_layout == "keep" else 0)
 
 
 @pytest.mark.parametrize("pinned", [0.005, 0.05, 0.5])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import flatbuffers
 import ml_dtypes
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from ai_edge_litert import schema_py_generated as tfl
 from ai_edge_litert.interpreter import Interpreter
 
 from netglot.backends.tflite import save
+from netglot.backends.tflite.half import SMALLEST
 from netglot.errors import ConversionError, UnsupportedError
 from netglot.ir.builder import Builder
+from netglot.ir.extension import BoxNms
 from netglot.ir.graph import Graph, Value
 from netglot.runtimes.litert import LiteRT
 from netglot.runtimes.onnxruntime import OnnxRuntime
@@ -24,6 +27,13 @@ from tests.test_targets import assert_close
 from tests.tflite_rows import ROWS
 
 NAMES = {code: name for name, code in vars(tfl.BuiltinOperator).items() if isinstance(code, int)}
+
+
+def has_weights(row: Row) -> bool:
+    """Whether a constant of the row is large enough to be stored as float16."""
+    return any(
+        isinstance(item, np.ndarray) and item.dtype == np.float32 and item.size >= SMALLEST for item in row.inputs
+    )
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
@@ -37,14 +47,19 @@ def test_without_delegates(row: Row, tmp_path: Path) -> None:
     check_row(row, tmp_path, delegates=False)
 
 
-def check_row(row: Row, folder: Path, delegates: bool) -> None:
+@pytest.mark.parametrize("row", [row for row in all_rows() if has_weights(row)], ids=lambda row: row.id)
+def test_with_float16_weights(row: Row, tmp_path: Path) -> None:
+    check_row(row, tmp_path, delegates=True, rtol=2e-3, quantize="fp16")
+
+
+def check_row(row: Row, folder: Path, delegates: bool, rtol: float = 0.0, **options: Any) -> None:
     expected = OnnxRuntime(row.graph()).run(row.feed())
-    save(row.graph(), folder / "a.tflite")
+    save(row.graph(), folder / "a.tflite", **options)
     actual = LiteRT(folder / "a.tflite", delegates).run(row.feed())
     assert list(actual) == list(expected)
     for name, wanted in expected.items():
         assert actual[name].dtype == wanted.dtype
-        assert_close(actual[name], wanted, row.rtol)
+        assert_close(actual[name], wanted, max(rtol, row.rtol))
 
 
 FUNCTIONS: dict[str, Callable[[Builder, Value], Value]] = {
@@ -87,6 +102,44 @@ def operators(path: Path) -> Counter[str]:
 
 def image(g: Builder, *sizes: int, dtype: Any = np.float32) -> Value:
     return g.graph.add_input("x", np.dtype(dtype), sizes)
+
+
+# --------------------------------------------------------------------- boxes
+
+
+def nms_graph(count: int, **attributes: Any) -> Graph:
+    g = Builder(Graph("boxes"))
+    boxes = g.graph.add_input("boxes", np.dtype(np.float32), (count, 4))
+    scores = g.graph.add_input("scores", np.dtype(np.float32), (count,))
+    g.graph.outputs = [g.extension("BoxNms", [boxes, scores], **attributes)]
+    return g.graph
+
+
+def check_nms(boxes: np.ndarray, scores: np.ndarray, folder: Path, **attributes: Any) -> None:
+    save(nms_graph(len(boxes), **attributes), folder / "a.tflite")
+    actual = LiteRT(folder / "a.tflite").run({"boxes": boxes, "scores": scores})
+    assert next(iter(actual.values())).tolist() == BoxNms.run(boxes, scores, **attributes).tolist()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_nms_with_equal_scores_and_boxes_without_area(seed: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(seed)
+    corner, size = rng.uniform(0, 1, (30, 2)), rng.uniform(0.1, 0.8, (30, 2))
+    boxes = np.concatenate([corner, corner + size], 1).astype(np.float32)
+    flat = rng.integers(0, 30, 4)
+    boxes[flat, 2] = boxes[flat, 0]
+    boxes[seed] = boxes[seed, [2, 1, 0, 3]]  # the other diagonal
+    scores = (rng.permutation(30) // 3 / 10).astype(np.float32)
+    most, threshold = int(rng.integers(1, 40)), float(rng.uniform(0.1, 0.9))
+    check_nms(
+        boxes, scores, tmp_path, max_boxes=most, iou_threshold=threshold, score_threshold=float(rng.uniform(-0.1, 0.6))
+    )
+
+
+def test_nms_keeps_what_just_reaches_the_iou_and_drops_what_just_reaches_the_score(tmp_path: Path) -> None:
+    boxes = np.array([[0, 0, 1, 1], [0, 0, 1, 2], [5, 5, 6, 6]], np.float32)
+    scores = np.array([0.75, 0.625, 0.5], np.float32)
+    check_nms(boxes, scores, tmp_path, max_boxes=5, iou_threshold=0.5, score_threshold=0.5)
 
 
 # ---------------------------------------------------------- fused activations
@@ -183,6 +236,16 @@ def test_weights_are_aligned_and_nothing_is_twice(tmp_path: Path) -> None:
     assert all(start % 16 == 0 for start in starts)
 
 
+def test_the_buffer_is_large_enough_from_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Growing would double it and copy everything."""
+    grown = []
+    original = flatbuffers.Builder.GrowByteBuffer
+    monkeypatch.setattr(flatbuffers.Builder, "GrowByteBuffer", lambda self: grown.append(1) or original(self))
+    for row in [*all_rows(), *ROWS]:
+        save(row.graph(), tmp_path / "a.tflite")
+    assert not grown
+
+
 def test_two_gigabytes_are_refused_before_they_are_allocated(tmp_path: Path) -> None:
     g = Builder()
     huge = np.broadcast_to(np.float32(0), (600_000, 1000))
@@ -190,6 +253,10 @@ def test_two_gigabytes_are_refused_before_they_are_allocated(tmp_path: Path) -> 
     with pytest.raises(ConversionError, match="less than 2"):
         save(g.graph, tmp_path / "a.tflite")
     assert not (tmp_path / "a.tflite").exists()
+
+
+def resized(g: Builder, x: Value, mode: str) -> Value:
+    return g.Resize(x, None, None, [2, 6, 4, 5], mode="linear", coordinate_transformation_mode=mode)
 
 
 VERSIONS: dict[tuple[str, int], Callable[[Builder, Value], Value]] = {
@@ -204,8 +271,8 @@ VERSIONS: dict[tuple[str, int], Callable[[Builder, Value], Value]] = {
     ("TRANSPOSE", 4): lambda g, x: g.Transpose(g.Unsqueeze(x, [0]), perm=(0, 4, 3, 2, 1)),
     ("TRANSPOSE", 6): lambda g, x: g.Transpose(g.Reshape(x, [1, 2, 2, 3, 7, 9]), perm=(0, 5, 4, 3, 2, 1)),
     ("PAD", 4): lambda g, x: g.Pad(g.Unsqueeze(x, [0]), [0, 0, 0, 0, 1] * 2),
-    ("RESIZE_BILINEAR", 1): lambda g, x: g.Resize(x, None, None, [2, 6, 4, 5], mode="linear", coordinate_transformation_mode="align_corners"),
-    ("RESIZE_BILINEAR", 3): lambda g, x: g.Resize(x, None, None, [2, 6, 4, 5], mode="linear"),
+    ("RESIZE_BILINEAR", 1): lambda g, x: resized(g, x, "align_corners"),
+    ("RESIZE_BILINEAR", 3): lambda g, x: resized(g, x, "half_pixel"),
     ("BROADCAST_TO", 2): lambda g, x: g.Expand(x, [2, 2, 6, 7, 9]),
     ("GATHER", 3): lambda g, x: g.Gather(g.Greater(x, 0.0), np.array([1, 0]), axis=1),
 }  # fmt: skip

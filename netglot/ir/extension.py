@@ -63,10 +63,10 @@ class BoxNms:
 
 
 def _overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over union of two boxes given by opposite corners."""
-    low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
-    shared = float(np.prod(np.maximum(high - low, 0)))
-    union = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - shared
+    """Intersection over union of two boxes given by two opposite corners, in any order (NonMaxSuppression-11)."""
+    (low_a, high_a), (low_b, high_b) = np.sort(a.reshape(2, 2), 0), np.sort(b.reshape(2, 2), 0)
+    shared = float(np.prod(np.maximum(np.minimum(high_a, high_b) - np.maximum(low_a, low_b), 0)))
+    union = float(np.prod(high_a - low_a) + np.prod(high_b - low_b)) - shared
     return shared / union if union > 0 else 0.0
 
 

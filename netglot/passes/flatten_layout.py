@@ -56,6 +56,7 @@ def _rewrite(graph: Graph, node: Node) -> bool:
     shape = g.constant(np.array(node.output.sizes, np.int64))
     graph.set_inputs(node, [last, shape])
     node.op, node.attributes = "Reshape", {}
+    graph.rename(node.output, graph.unique_name(f"{node.output.name}/nhwc"))  # a name stands for the same numbers
     return True
 
 

@@ -17,12 +17,44 @@ def box_nms(
     m: TFLiteBuilder, boxes: Value, scores: Value, y: Value, *, max_boxes: int, iou_threshold: float = 0.5,
     score_threshold: float = 0.0,
 ) -> None:  # fmt: skip
-    """NON_MAX_SUPPRESSION_V4 fills up with zeros and says how many it found; here what is missing is -1."""
-    limits = [m.ints(max_boxes), m.number(iou_threshold, boxes), m.number(score_threshold, boxes)]
-    chosen, count = m.temporary((max_boxes,), np.int32), m.temporary((), np.int32)
-    m.op("NON_MAX_SUPPRESSION_V4", [boxes, scores, *limits], [chosen, count])
-    found = m.emit("LESS", m.ints(np.arange(max_boxes)), count, dtype=bool)
-    m.finish(m.cast(m.emit("SELECT_V2", found, chosen, m.ints(-1), dtype=np.int32), np.int64), y)
+    """NON_MAX_SUPPRESSION_V4 fills up with zeros and says how many it found; here what is missing is -1.
+
+    It does not say which of equal scores goes first: it is given the boxes by falling score, and falling ranks as
+    their scores. And it drops boxes that overlap by the threshold itself: it is given the next larger number.
+    """
+    if iou_threshold >= 1:
+        raise NotMappedError("an iou_threshold of 1 or more")
+    count = boxes.sizes[0]
+    score, rank = m.temporary((count,), scores.dtype), m.temporary((count,), np.int32)
+    m.op("TOPK_V2", [scores, m.ints(count)], [score, rank])
+    is_candidate = m.emit("GREATER", score, float(score_threshold), dtype=bool)
+    falling = m.constant(np.arange(count, 0, -1), np.float32)
+    priority = m.emit("SELECT_V2", is_candidate, falling, m.number(0.0, falling), dtype=np.float32)
+    ordered = apart(m, m.emit("GATHER", boxes, rank, shape=boxes.sizes))
+    limit = float(np.nextafter(np.float32(iou_threshold), np.float32(2)))
+    chosen, found = m.temporary((max_boxes,), np.int32), m.temporary((), np.int32)
+    limits = [m.ints(max_boxes), m.number(limit, boxes), m.number(0.5, boxes)]
+    m.op("NON_MAX_SUPPRESSION_V4", [ordered, priority, *limits], [chosen, found])
+    is_found = m.emit("LESS", m.ints(np.arange(max_boxes)), found, dtype=bool)
+    picked = m.emit("GATHER", rank, chosen, shape=(max_boxes,))
+    m.finish(m.cast(m.emit("SELECT_V2", is_found, picked, m.ints(-1), dtype=np.int32), np.int64), y)
+
+
+def apart(m: TFLiteBuilder, boxes: int) -> int:
+    """Boxes [N, 4] where those without area are squares of their own, away from all others.
+
+    They overlap nothing, as they should; but LiteRT's kernel would choose a box again and again that does not overlap
+    itself.
+    """
+    count = m.shape(boxes)[0]
+    low = m.emit("SLICE", boxes, m.ints([0, 0]), m.ints([count, 2]), shape=(count, 2))
+    high = m.emit("SLICE", boxes, m.ints([0, 2]), m.ints([count, 2]), shape=(count, 2))
+    smaller = reduced(m, "REDUCE_MIN", m.emit("ABS", m.emit("SUB", high, low)), [1])
+    outside = m.emit("ADD", reduced(m, "REDUCE_MAX", boxes, [0, 1]), 1.0)
+    squares = 2 * np.arange(count, dtype=np.float32)[:, None] + np.array([0, 0, 1, 1], np.float32)
+    moved = m.emit("ADD", m.constant(squares), outside)
+    has_area = m.emit("GREATER", smaller, 0.0, dtype=bool)
+    return m.emit("SELECT_V2", has_area, boxes, moved, shape=(count, 4), dtype=np.float32)
 
 
 @tflite_op("MaxRoiPool", layout=Side.LAST)

@@ -71,11 +71,20 @@ def in_type(m: TFLiteBuilder, name: str, operands: list[int], y: Value) -> None:
         m.finish(m.cast(m.emit(name, *(m.cast(x, other) for x in operands)), dtype), y)
 
 
-@tflite_op("Identity", "Dropout")
-def identity(m: TFLiteBuilder, x: Value, *rest: Value | None, seed: int = 0) -> None:
+@tflite_op("Identity")
+def identity(m: TFLiteBuilder, x: Value, y: Value) -> None:
     """The layout pass puts an Identity where a value has to be stored the other way."""
-    y = next(value for value in rest if value is not None and value.dtype == x.dtype and value.shape == x.shape)
     m.move(m.tensor(x), x.layout, y)
+
+
+@tflite_op("Dropout", layout=alike)
+def dropout(
+    m: TFLiteBuilder, x: Value, ratio: Value | None, training: Value | None, y: Value, mask: Value | None, *,
+    seed: int = 0,
+) -> None:  # fmt: skip
+    if mask is not None or (training is not None and (training.data is None or training.data.any())):
+        raise NotMappedError("it is in training mode, or its mask is an output")
+    m.copy(m.tensor(x), y)
 
 
 @tflite_op("Reciprocal", layout=alike)

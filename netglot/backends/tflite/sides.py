@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
-
 import numpy as np
 
 from netglot.backends.tflite.context import Ends, Side
@@ -87,10 +85,6 @@ def reshaping(node: Node) -> Ends:
     if x is None or x.shape is None or y.shape is None or x.is_constant:
         return Side.FIRST
     return Side.FREE if len(x.shape) >= 3 and len(y.shape) >= 3 and x.shape[:2] == y.shape[:2] else Side.FIRST
-
-
-def size(value: Value) -> int:
-    return prod(value.sizes)
 
 
 def const_ints(value: Value | None) -> list[int] | None:

@@ -18,6 +18,7 @@ from netglot.passes.flatten_layout import flattens_into_dense
 from netglot.passes.io_layout import change_io_layout
 from netglot.passes.layout import choose_layout
 from netglot.passes.pipeline import CHANNELS_LAST, Pass, run
+from netglot.passes.shuffle_layout import shuffle_channels_last
 from netglot.registry import Operator
 
 
@@ -40,6 +41,7 @@ def side(graph: Graph, node: Node) -> Ends:
 # In this order, before the operators are lowered; `save` puts the quantisation after them.
 PASSES: list[Pass] = [
     widen_floats,  # first: it adds nodes at the inputs and outputs
+    shuffle_channels_last,
     lay_out,
     *CHANNELS_LAST,  # these know by now what is stored so
 ]
