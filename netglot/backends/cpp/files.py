@@ -51,7 +51,7 @@ class Model:
     @classmethod
     def of(cls, graph: Graph, m: CppBuilder, arena: int, weight_files: Sequence[str]) -> Model:
         name = identifier(graph.name, "model")
-        namespace = name[0].upper() + name[1:]  # the C library has functions like `random` and `time`, all of them small
+        namespace = name[0].upper() + name[1:]  # `random`, `time` and the like are functions of the C library
         return cls(
             namespace, comment(graph.name), _members(m.inputs), _members(m.outputs), m.statements, m.constants, arena,
             lower_bound(m.buffers()), weight_files,

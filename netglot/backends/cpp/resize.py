@@ -78,14 +78,14 @@ def taps(axis: Axis, mode: Mode) -> tuple[np.ndarray, np.ndarray]:
     source, reach = axis.sources(mode.coordinates).astype(np.float64), 1 if mode.mode == "linear" else 2
     shrink = min(1.0, axis.scale) if mode.antialias else 1.0
     count = int(np.ceil(reach / shrink))
-    if mode.mode == "linear" and shrink == 1:
+    if mode.mode == "linear" and not mode.antialias:
         source = source.clip(0, axis.size - 1)
     places = np.floor(source).astype(np.int64)[:, None] + np.arange(1 - count, count + 1)
     distance = np.abs(places - source[:, None]) * shrink
     weights = np.maximum(0, 1 - distance) if mode.mode == "linear" else _cubic(distance, mode.cubic_a)
-    if mode.exclude_outside or mode.antialias:
+    if mode.exclude_outside:
         weights = np.where((places >= 0) & (places < axis.size), weights, 0)
-    if mode.exclude_outside or shrink < 1:
+    if mode.exclude_outside or mode.antialias:
         weights /= weights.sum(1, keepdims=True)
     return places.clip(0, axis.size - 1), weights
 

@@ -48,20 +48,21 @@ inline T divide(T a, T b) {
   return b == T(0) ? T(0) : T(a / b);
 }
 
-/// The remainder with the sign of b (Python's %).
-template <class T>
-inline T modulo(T a, T b) {
-  if constexpr (std::is_floating_point_v<T>) return a - std::floor(a / b) * b;
-  if (b == T(0) || b == T(-1)) return T(0);
-  const T r = T(a % b);
-  return r != T(0) && (r < T(0)) != (b < T(0)) ? T(r + b) : r;
-}
-
 /// The remainder with the sign of a (C's fmod).
 template <class T>
 inline T remainder(T a, T b) {
-  if constexpr (std::is_floating_point_v<T>) return std::fmod(a, b);
-  return b == T(0) || b == T(-1) ? T(0) : T(a % b);
+  if constexpr (std::is_floating_point_v<T>) {
+    return std::fmod(a, b);
+  } else {
+    return b == T(0) || b == T(-1) ? T(0) : T(a % b);
+  }
+}
+
+/// The remainder with the sign of b (Python's %).
+template <class T>
+inline T modulo(T a, T b) {
+  const T r = remainder(a, b);
+  return r != T(0) && (r < T(0)) != (b < T(0)) ? T(r + b) : r;
 }
 
 template <class T, class P>
