@@ -9,7 +9,7 @@ import ml_dtypes
 import numpy as np
 
 from netglot.ir.graph import Graph, Node
-from netglot.passes.match import nodes, producer
+from netglot.passes.match import leave_out, nodes, producer
 
 
 def merge_casts(graph: Graph) -> bool:
@@ -22,7 +22,7 @@ def _merge(graph: Graph, node: Node) -> bool:
     x = inner.inputs[0] if inner else None
     if inner is None or x is None or not x.dtype or not inner.output.dtype or not holds(inner.output.dtype, x.dtype):
         return False
-    graph.set_inputs(node, [x])
+    leave_out(graph, inner, node)
     return True
 
 

@@ -66,6 +66,17 @@ def supplant(graph: Graph, node: Node, new: Value) -> None:
     graph.rename(new, name)
 
 
+def leave_out(graph: Graph, inner: Node, node: Node, index: int = 0) -> None:
+    """Input `index` of `node` becomes what `inner`, which computed it, reads; `inner` goes if nothing else needs it.
+
+    Dead nodes are not left for later: they would count as readers.
+    """
+    x = inner.inputs[0]
+    graph.set_inputs(node, [x if i == index else value for i, value in enumerate(node.inputs)])
+    if not any(graph.uses(value) for value in inner.outputs):
+        graph.remove_node(inner)
+
+
 def number(value: Value | None) -> float | None:
     """The number that a constant of one element holds."""
     if value is None or value.data is None or value.data.size != 1 or value.data.dtype.kind in "OSU":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 
 from netglot.ir.graph import Graph, Node
 from netglot.passes.activations import fuse_activations, merge_clips
@@ -19,22 +20,35 @@ from netglot.passes.transposes import fold_transposes, merge_transposes
 
 Pass = Callable[[Graph], bool]
 
+ROUNDS = 4  # more are never needed but by graphs made for it
+
+
+def tidy(graph: Graph) -> bool:
+    """Casts, reshapes and transpositions in a row become one, and what changes nothing goes; until nothing is left.
+
+    The one fixed point: a pair that cancels may have stood between two others.
+    """
+    rounds = (_tidy_once(graph) for _ in range(ROUNDS))
+    return any(list(takewhile(bool, rounds)))
+
+
+def _tidy_once(graph: Graph) -> bool:
+    return any([one(graph) for one in (merge_casts, merge_reshapes, merge_transposes, remove_identities)])
+
+
 # For every target. Each walks the graph once, in topological order, so a chain is done in one walk.
 COMMON: list[Pass] = [
     remove_dead_code,  # first, so that nothing is done for nothing
     fold_constants,  # makes constants of what the others need constant, and shapes known
-    merge_casts,  # these three leave identities: x cast, reshaped or transposed to what it was
-    merge_reshapes,
-    merge_transposes,
-    remove_identities,  # before what looks at neighbours, so that those meet
+    tidy,  # before what looks at neighbours, so that those meet
     merge_duplicates,  # before the fusions, which would make equal layers differ
-    fold_transposes,  # after identities: only a Transpose that is needed goes into weights
-    merge_clips,
-    fuse_activations,
+    fold_transposes,  # after tidy: only a Transpose that is needed goes into weights
     lower_batchnorm,  # to Mul and Add, which the next two know
     merge_affine,  # before fuse_affine: MatMul takes a Mul and leaves an Add
     fuse_affine,
-    remove_identities,  # where Mul and Add cancelled
+    tidy,  # where Mul and Add cancelled
+    merge_clips,
+    fuse_activations,
     remove_dead_code,  # weights that the others replaced
 ]
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from netglot.ir.graph import Graph, Node
 from netglot.ir.types import is_static
-from netglot.passes.match import nodes, producer
+from netglot.passes.match import leave_out, nodes, producer
 
 _RESHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 
@@ -22,5 +22,6 @@ def _merge(graph: Graph, node: Node) -> bool:
         return False
     shape = graph.add_constant(np.array(node.output.sizes, np.int64), f"{node.name}/shape")
     node.op, node.attributes = "Reshape", {}
-    graph.set_inputs(node, [inner.inputs[0], shape])
+    graph.set_inputs(node, [node.inputs[0], shape])
+    leave_out(graph, inner, node)
     return True

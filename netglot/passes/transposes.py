@@ -8,7 +8,7 @@ import numpy as np
 
 from netglot.ir.graph import Graph, Node, Value
 from netglot.ir.types import is_static
-from netglot.passes.match import nodes, only_reader, producer
+from netglot.passes.match import leave_out, nodes, only_reader, producer
 
 
 def merge_transposes(graph: Graph) -> bool:
@@ -22,7 +22,7 @@ def _merge(graph: Graph, node: Node) -> bool:
         return False
     first, second = permutation(inner), permutation(node)
     node.attributes = {"perm": tuple(first[axis] for axis in second)}
-    graph.set_inputs(node, inner.inputs)
+    leave_out(graph, inner, node)
     return True
 
 
@@ -47,8 +47,7 @@ def _flag(graph: Graph, gemm: Node, index: int) -> bool:
     if transpose is None or (index == 0 and not flagged):
         return False
     gemm.attributes[name] = int(not flagged)
-    x = transpose.inputs[0]
-    graph.set_inputs(gemm, [x if i == index else value for i, value in enumerate(gemm.inputs)])
+    leave_out(graph, transpose, gemm, index)
     return True
 
 
@@ -65,7 +64,7 @@ def _reorder(graph: Graph, flatten: Node) -> bool:
     rows = np.argsort(place.ravel())
     data = w.array[:, rows] if reader.op == "Gemm" and reader.attributes.get("transB") else w.array[rows]
     graph.set_inputs(reader, [flat, graph.add_constant(data, w.name), *reader.inputs[2:]])
-    graph.set_inputs(flatten, [x, *flatten.inputs[1:]])
+    leave_out(graph, transpose, flatten)
     graph.rename(flat, graph.unique_name(f"{flat.name}/reordered"))  # no longer the same numbers
     return True
 
