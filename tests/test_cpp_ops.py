@@ -180,6 +180,12 @@ RESIZES = [
         resize(f"nearest-{how}", SIZES[0], nearest_mode=how, coordinate_transformation_mode="half_pixel")
         for how in ("round_prefer_ceil", "floor", "ceil")
     ),
+    resize("same", ints(*IMAGE.shape), mode="linear"),
+    *(
+        resize(policy, ints(13, 5), mode="linear", axes=(2, 3), keep_aspect_ratio_policy=policy)
+        for policy in ("not_larger", "not_smaller")
+    ),
+    Row("Resize", (In((1, 2, 5, 6), "uint8", 0, 255), None, None, ints(1, 2, 7, 4)), {"mode": "linear"}, name="bytes"),
     resize("cubic-outside", SIZES[0], mode="cubic", exclude_outside=1, cubic_coeff_a=-0.5),
     resize("antialias-linear", SIZES[0], mode="linear", antialias=1),
     resize("antialias-cubic", SIZES[0], mode="cubic", antialias=1),

@@ -5,14 +5,13 @@ So every mode of ONNX's Resize is the same kernel: for each axis a table of indi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from netglot.backends.cpp.context import CppBuilder, cpp_op, number
 from netglot.backends.cpp.nest import nest, strides
-from netglot.backends.cpp.shape import picked
+from netglot.backends.cpp.shape import ints, picked
 from netglot.backends.lowering import NotMappedError
 from netglot.ir.graph import Value
 
@@ -28,6 +27,10 @@ class Mode:
     exclude_outside: bool
     antialias: bool
 
+    @property
+    def crops(self) -> bool:
+        return self.coordinates == "tf_crop_and_resize"
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -38,6 +41,16 @@ class Axis:
     scale: float
     start: float = 0.0
     end: float = 1.0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every output is the input at the same place."""
+        return (self.out, self.scale, self.start, self.end) == (self.size, 1, 0, 1)
+
+    def covers(self, how: str) -> np.ndarray:
+        """Which outputs lie inside of the input."""
+        source = self.sources(how)
+        return (source >= 0) & (source <= self.size - 1)
 
     def sources(self, how: str) -> np.ndarray:
         """Where in the input each output lies, in single precision as ONNX Runtime computes it."""
@@ -74,7 +87,10 @@ def nearest(source: np.ndarray, how: str, size: int) -> np.ndarray:
 
 
 def taps(axis: Axis, mode: Mode) -> tuple[np.ndarray, np.ndarray]:
-    """Indices and weights [out, taps] of linear and cubic interpolation."""
+    """Which elements [out, taps] each output is made of, and their weights."""
+    if mode.mode == "nearest":
+        index = nearest(axis.sources(mode.coordinates), mode.nearest, axis.size)[:, None]
+        return index, np.ones(index.shape)
     source, reach = axis.sources(mode.coordinates).astype(np.float64), 1 if mode.mode == "linear" else 2
     shrink = min(1.0, axis.scale) if mode.antialias else 1.0
     count = int(np.ceil(reach / shrink))
@@ -106,65 +122,56 @@ def resize(
     how = Mode(
         mode, coordinate_transformation_mode, nearest_mode, cubic_coeff_a, bool(exclude_outside), bool(antialias)
     )
-    lines = _axes(x, y, scales, roi, [axis % x.rank for axis in axes] or list(range(x.rank)), how)
-    if mode == "nearest" and coordinate_transformation_mode != "tf_crop_and_resize":
-        return picked(m, x, y, [_index(line, how) for line in lines])
+    chosen = [axis % x.rank for axis in axes] or list(range(x.rank))
+    factors = _factors(x, chosen, scales, sizes, keep_aspect_ratio_policy)
+    lines = [Axis(a, b, b / a) for a, b in zip(x.sizes, y.sizes, strict=True)]
+    for axis, factor in factors.items():
+        lines[axis] = replace(lines[axis], scale=factor)
+    if how.crops:
+        return _interpolate(m, x, y, _cropped(lines, chosen, roi), how, extrapolation_value)
+    if mode == "nearest":
+        return picked(m, x, y, [np.arange(a.size) if a.is_whole else taps(a, how)[0][:, 0] for a in lines])
     return _interpolate(m, x, y, lines, how, extrapolation_value)
 
 
-def _index(axis: Axis, mode: Mode) -> np.ndarray:
-    if axis.out == axis.size and axis.scale == 1:
-        return np.arange(axis.size)
-    return nearest(axis.sources(mode.coordinates), mode.nearest, axis.size)
-
-
-def _axes(x: Value, y: Value, scales: Value | None, roi: Value | None, axes: list[int], mode: Mode) -> list[Axis]:
-    """Every axis of x. A scale that is given counts, one that is not is the ratio of the sizes."""
-    lines = [Axis(a, b, b / a) for a, b in zip(x.sizes, y.sizes, strict=True)]
+def _factors(
+    x: Value, axes: list[int], scales: Value | None, sizes: Value | None, policy: str
+) -> dict[int, float]:
+    """The scales that are given, or the one that keeps the aspect ratio; others are the ratios of the sizes."""
     if scales is not None and scales.sizes != (0,):
         if not scales.is_constant:
             raise NotMappedError("the scales are computed")
-        for axis, scale in zip(axes, scales.array.tolist(), strict=True):
-            lines[axis] = Axis(x.sizes[axis], y.sizes[axis], scale)
-    if mode.coordinates == "tf_crop_and_resize":
-        if roi is None or not roi.is_constant:
-            raise NotMappedError("the region of interest is computed")
-        starts, ends = roi.array.reshape(2, -1).tolist()
-        for axis, start, end in zip(axes, starts, ends, strict=True):
-            lines[axis] = Axis(x.sizes[axis], y.sizes[axis], lines[axis].scale, start, end)
+        return dict(zip(axes, scales.array.tolist(), strict=True))
+    if policy == "stretch" or sizes is None:
+        return {}
+    ratios = [wanted / x.sizes[axis] for axis, wanted in zip(axes, ints(sizes, "sizes"), strict=True)]
+    return dict.fromkeys(axes, min(ratios) if policy == "not_larger" else max(ratios))
+
+
+def _cropped(lines: list[Axis], axes: list[int], roi: Value | None) -> list[Axis]:
+    if roi is None or not roi.is_constant:
+        raise NotMappedError("the region of interest is computed")
+    for axis, (start, end) in zip(axes, roi.array.reshape(2, -1).T.tolist(), strict=True):
+        lines[axis] = replace(lines[axis], start=start, end=end)
     return lines
 
 
-def _interpolate(
-    m: CppBuilder, x: Value, y: Value, lines: Sequence[Axis], mode: Mode, outside_value: float
-) -> str:
-    """Nests over the taps of each resized axis inside of a nest over y."""
-    steps, walks, loops, weight, place, inside = list(strides(x.sizes)), [], "", "", "", ""
-    for axis, line in enumerate(lines):
-        if line.out == line.size and line.scale == 1 and mode.coordinates != "tf_crop_and_resize":
-            continue
-        index, weights = _taps_or_nearest(line, mode)
-        if mode.coordinates == "tf_crop_and_resize":
-            source = line.sources(mode.coordinates)
-            walks.append(m.along((source >= 0) & (source <= line.size - 1), f"in{axis}", axis, y.rank))
-            inside += f" && in{axis}"
-        count = index.shape[1]
-        walks += [m.along((index * steps[axis]).astype(np.int32), f"i{axis}", axis, y.rank, count),
-                  m.along(weights.astype(x.dtype), f"w{axis}", axis, y.rank, count)]  # fmt: skip
-        loops += f"for (int t{axis} = 0; t{axis} < {count}; ++t{axis}) "
-        weight, place = f"{weight}(&w{axis})[t{axis}] * ", f"{place} + (&i{axis})[t{axis}]"
-        steps[axis] = 0
-    read = m.read(x, "x", steps=tuple(steps), by_address=True)
-    body = f"{m.kind(y)} sum = 0; {loops}sum += {weight}(&x)[0{place}]; y = sum;"
-    if inside:
-        body = f"if (!(true{inside})) {{ y = {number(outside_value, y)}; return; }} {body}"
-    return nest(y.sizes, [m.write(y), read, *walks], body)
-
-
-def _taps_or_nearest(axis: Axis, mode: Mode) -> tuple[np.ndarray, np.ndarray]:
-    if mode.mode != "nearest":
-        return taps(axis, mode)
-    index = nearest(axis.sources(mode.coordinates), mode.nearest, axis.size)[:, None]
-    return index, np.ones(index.shape)
-
-
+def _interpolate(m: CppBuilder, x: Value, y: Value, lines: list[Axis], mode: Mode, outside_value: float) -> str:
+    """Inside of a nest over y, a loop over the taps of each resized axis: at t, index i and weight w of the axis."""
+    real = "double" if x.dtype == np.float64 else "float"
+    tables = {axis: taps(line, mode) for axis, line in enumerate(lines) if not line.is_whole}
+    if not tables:
+        return m.copy(x, y)
+    steps, walks = strides(x.sizes), []
+    for axis, (index, weights) in tables.items():
+        walks.append(m.along((index * steps[axis]).astype(np.int32), f"i{axis}", axis, y.rank, index.shape[1]))
+        walks.append(m.along(weights.astype(real), f"w{axis}", axis, y.rank, index.shape[1]))
+        if mode.crops:
+            walks.append(m.along(lines[axis].covers(mode.coordinates), f"in{axis}", axis, y.rank))
+    loops = " ".join(f"for (int t{a} = 0; t{a} < {index.shape[1]}; ++t{a})" for a, (index, _) in tables.items())
+    term = " * ".join([*(f"(&w{a})[t{a}]" for a in tables), f"(&x)[{' + '.join(f'(&i{a})[t{a}]' for a in tables)}]"])
+    body = f"{real} sum = 0; {loops} sum += {term}; y = netglot::cast<{m.kind(y)}>(sum);"
+    if mode.crops:
+        body = f"if (!({' && '.join(f'in{a}' for a in tables)})) {{ y = {number(outside_value, y)}; return; }} {body}"
+    start = tuple(0 if axis in tables else step for axis, step in enumerate(steps))
+    return nest(y.sizes, [m.write(y), m.read(x, "x", steps=start, by_address=True), *walks], body)
