@@ -9,6 +9,7 @@ import onnx
 from onnx import shape_inference
 
 from netglot.errors import ConversionError, Origin, UnsupportedError
+from netglot.frontends.onnx.scope import require_text
 from netglot.frontends.options import LoadOptions
 from netglot.ir import types
 from netglot.ir.graph import Value
@@ -40,6 +41,7 @@ def _dim(dim: onnx.TensorShapeProto.Dimension, name: str, origin: Origin) -> typ
         if dim.dim_value < 0:
             raise ConversionError(f"'{name}' has a dimension of {dim.dim_value}", origin)
         return int(dim.dim_value)
+    require_text([dim.dim_param], origin)
     return dim.dim_param if dim.dim_param and not dim.dim_param.startswith(_MADE_UP) else None
 
 

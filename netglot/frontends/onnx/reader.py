@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -15,7 +16,7 @@ from netglot.errors import ConversionError, Origin, Problem, UnsupportedError
 from netglot.frontends.onnx import hints
 from netglot.frontends.onnx.builder import OnnxBuilder
 from netglot.frontends.onnx.file import OnnxFile, read
-from netglot.frontends.onnx.scope import LOST, Call, Scope, domain, in_order, is_there, key
+from netglot.frontends.onnx.scope import LOST, Call, Scope, domain, in_order, is_there, key, require_text
 from netglot.frontends.options import LoadOptions, TensorSpec
 from netglot.ir.graph import Graph, Value
 from netglot.ir.schema import OPSET, attribute
@@ -25,6 +26,7 @@ from netglot.registry import Operator, SignatureError, registry
 
 OLDEST = 7  # before, broadcasting was an attribute
 MAX_NODES = 1_000_000  # with functions inlined: those that call each other grow exponentially
+_EQUATION = re.compile(rb"([A-Za-z, ]|\.\.\.)*(->([A-Za-z ]|\.\.\.)*)?")  # onnx's inference hangs on a lone dot
 _NO_TENSOR = "sequences and optionals"
 _REFUSED = {
     AttributeProto.SPARSE_TENSOR: "sparse tensors", AttributeProto.SPARSE_TENSORS: "sparse tensors",
@@ -58,6 +60,7 @@ class _Reader:
 
     def graph(self) -> Graph:
         proto = self.model.graph
+        require_text([proto.name], Origin(self.path))
         scope = Scope(OnnxBuilder(Graph(proto.name or self.file.path.stem)), self.opsets(self.model.opset_import))
         self.constants(proto, scope)
         for info in proto.input:
@@ -126,6 +129,7 @@ class _Reader:
             self.count += 1
             if self.count > MAX_NODES:
                 raise ConversionError(f"more than {MAX_NODES:,} nodes, functions inlined", Origin(self.path))
+            require_text([node.name, node.op_type, node.domain, *(a.name for a in node.attribute)], Origin(self.path))
             origin = Origin(self.path, node.name or next((name for name in node.output if name), node.op_type))
             with scope.g.at(origin):
                 self.add_node(node, scope, origin)
@@ -250,6 +254,8 @@ def _check_attributes(call: Call, old: Signature) -> None:
     missing = old.required - call.attributes.keys()
     if missing:
         raise SignatureError(f"{call.name} needs {', '.join(sorted(missing))}")
+    if call.key[1] == "Einsum" and not _EQUATION.fullmatch(call.attributes["equation"].s):
+        raise SignatureError(f"Einsum: {call.attributes['equation'].s!r} is no equation")
 
 
 def _unknown(call: Call) -> Problem:

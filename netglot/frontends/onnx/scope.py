@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeGuard
 
@@ -16,6 +16,13 @@ from netglot.ir.types import text
 
 LOST = Value("", None, None)  # stands for every value that an unsupported node makes
 Key = tuple[str, str, str]  # domain, name and overload of an operator or function
+
+
+def require_text(names: Iterable[str], origin: Origin) -> None:
+    """ConversionError unless all are UTF-8: protobuf hands other strings over as bytes."""
+    wrong = [name for name in names if not isinstance(name, str)]
+    if wrong:
+        raise ConversionError(f"a name is not UTF-8 text: {wrong[0]!r}", origin)
 
 
 def domain(name: str) -> str:
@@ -50,6 +57,7 @@ class Scope:
 
     def define(self, name: str, value: Value | None, origin: Origin) -> Value | None:
         """Makes `name` mean `value`, or a copy if that has a name already."""
+        require_text([name], origin)
         if name in self.values:
             raise ConversionError(f"'{name}' is made twice", origin, "Every value of an ONNX graph has one source.")
         if is_there(value) and self.named:
