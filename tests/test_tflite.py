@@ -348,3 +348,10 @@ def test_unknown_sizes_are_said_not_stumbled_over(tmp_path: Path) -> None:
     g.graph.outputs = [g.Relu(x)]
     with pytest.raises(ConversionError, match="Nx4"):
         save(g.graph, tmp_path / "a.tflite")
+
+
+def test_types_that_tflite_has_not_are_refused(tmp_path: Path) -> None:
+    g = Builder()
+    g.graph.outputs = [g.Identity(image(g, 2, 3, dtype=np.uint64))]
+    with pytest.raises(UnsupportedError, match="no tensors of uint64"):
+        save(g.graph, tmp_path / "a.tflite")

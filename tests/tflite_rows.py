@@ -30,6 +30,15 @@ ROWS = [
         Row(op, (In((3, 5), "int64", -9, 9), In((3, 5), "int64", 2, 4)), name="int64")
         for op in ("Add", "Sub", "Mul", "Div", "Max", "Less")
     ),
+    *(
+        Row(op, (In((3, 5), dtype, 0, 9), In((3, 5), dtype, 2, 4)), name=dtype)
+        for op in ("Add", "Sub", "Mul", "Div", "Max", "Less", "Equal", "Mod")
+        for dtype in ("int8", "uint8", "int16", "uint32")
+        if (op, dtype) != ("Max", "int16")  # ONNX Runtime has no such kernel
+    ),
+    Row("Abs", (In((3, 5), "int8", -9, 9),), name="int8"),
+    Row("Clip", (In((3, 5), "int8", -9, 9), np.array(-2, np.int8), np.array(3, np.int8)), name="int8"),
+    Row("Gather", (IMAGE, In((3,), "int64", -6, 5)), {"axis": 1}, name="computed-from-end"),
     Row("Pow", (POSITIVE, In(IMAGE.shape)), name="computed"),
     Row("Cast", (In((3, 5), "int64", -3, 3),), {"to": 9}, name="to-bool"),
     Row("Cast", (In((3, 5), "float32"),), {"to": 7}, name="int64"),

@@ -30,7 +30,7 @@ VARIADIC = {"Sum": "ADD", "Mean": "ADD", "Max": "MAXIMUM", "Min": "MINIMUM"}
 def _register_unary(op: str, name: str) -> None:
     @tflite_op(op, layout=alike)
     def unary(m: TFLiteBuilder, x: Value, y: Value) -> None:
-        m.op(name, [x], [y])
+        in_type(m, name, [m.tensor(x)], y)
 
 
 def _register_binary(op: str, name: str) -> None:
@@ -43,11 +43,11 @@ def _register_variadic(op: str, name: str) -> None:
     @tflite_op(op, layout=alike)
     def variadic(m: TFLiteBuilder, inputs: list[Value], y: Value) -> None:
         """Two at a time; Mean then divides."""
-        operands = [m.operand(x, y) for x in inputs]
+        operands = widened(m, name, [m.operand(x, y) for x in inputs])
         total = reduce(lambda a, b: m.emit(name, a, b), operands[1:], operands[0])
         if op == "Mean":
             total = m.emit("MUL", total, 1.0 / len(operands))
-        m.finish(total, y)
+        m.finish(m.cast(total, y.dtype), y)
 
 
 for _op, _name in UNARY.items():
@@ -57,18 +57,22 @@ for _op, _name in BINARY.items():
 for _op, _name in VARIADIC.items():
     _register_variadic(_op, _name)
 
-# Kernels that lack these element types compute in the other.
-_INSTEAD = {("DIV", "int64"): "int32", ("POW", "int64"): "int32", ("DIV", "uint8"): "int32"}
+# What kernels compute instead of element types that they lack, or take for quantised (and abort, or scale).
+_WIDER = {"int8": "int32", "uint8": "int32", "int16": "int32", "uint32": "int64"}
+_INSTEAD = {("DIV", "int64"): "int32", ("DIV", "uint32"): "int32", ("POW", "int64"): "int32"}
+
+
+def widened(m: TFLiteBuilder, name: str, operands: list[int]) -> list[int]:
+    """The operands in an element type that the operator's kernel has."""
+    dtype = m.dtype(operands[0]).name
+    wider = _INSTEAD.get((name, dtype)) or _WIDER.get(dtype)
+    return [m.cast(x, wider) for x in operands] if wider else operands
 
 
 def in_type(m: TFLiteBuilder, name: str, operands: list[int], y: Value) -> None:
-    """The operator in an element type that its kernel has."""
-    dtype = m.dtype(operands[0])
-    other = _INSTEAD.get((name, dtype.name))
-    if other is None:
-        m.op(name, operands, [y])
-    else:
-        m.finish(m.cast(m.emit(name, *(m.cast(x, other) for x in operands)), dtype), y)
+    """y = the operator, computed in an element type that its kernel has."""
+    result = m.emit(name, *widened(m, name, operands), dtype=bool if m.dtype(y) == np.bool_ else None)
+    m.finish(m.cast(result, m.dtype(y)), y)
 
 
 @tflite_op("Identity")
@@ -109,7 +113,7 @@ def modulo(m: TFLiteBuilder, a: Value, b: Value, y: Value, *, fmod: int) -> None
     """With fmod the result has the sign of the dividend (C), otherwise of the divisor (Python, TFLite)."""
     x, divisor = m.operand(a, y), m.operand(b, y)
     if not fmod:
-        m.op("FLOOR_MOD", [x, divisor], [y])
+        in_type(m, "FLOOR_MOD", [x, divisor], y)
     elif a.dtype == np.float32:
         m.op("MUL", [m.emit("FLOOR_MOD", m.emit("ABS", x), m.emit("ABS", divisor)), m.emit("SIGN", x)], [y])
     else:
@@ -139,10 +143,11 @@ def clip(m: TFLiteBuilder, x: Value, low: Value | None, high: Value | None, y: V
     if name and x.dtype == np.float32:
         m.op(name, [x], [y])
         return
-    value = m.tensor(x)
-    for limit, kernel in ((low, "MAXIMUM"), (high, "MINIMUM")):
-        value = value if limit is None else m.emit(kernel, value, m.tensor(limit))
-    m.finish(value, y)
+    given = [(limit, kernel) for limit, kernel in ((low, "MAXIMUM"), (high, "MINIMUM")) if limit is not None]
+    value, *limits = widened(m, "CLIP", [m.tensor(x), *(m.tensor(limit) for limit, _ in given)])
+    for limit, (_, kernel) in zip(limits, given, strict=True):
+        value = m.emit(kernel, value, limit)
+    m.finish(m.cast(value, y.dtype), y)
 
 
 _FUSABLE: dict[tuple[object, object], str] = {(0.0, None): "RELU", (0.0, 6.0): "RELU6", (-1.0, 1.0): "RELU_N1_TO_1"}

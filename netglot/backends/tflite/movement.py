@@ -137,12 +137,20 @@ def gathered(m: TFLiteBuilder, x: int, indices: np.ndarray, axis: int) -> int:
 
 @tflite_op("Gather", layout=gathering)
 def gather(m: TFLiteBuilder, x: Value, indices: Value, y: Value, *, axis: int) -> None:
-    """TFLite does not count from the end: constant indices are converted, computed ones must not be negative."""
     at, logical = m.axis(x, axis), axis % x.rank
-    index = m.tensor(indices) if indices.data is None else m.ints(indices.data % x.sizes[logical])
+    index = from_start(m, indices, x.sizes[logical])
     shape = (*m.shape(x)[:at], *indices.sizes, *m.shape(x)[at + 1 :])
     result = m.emit("GATHER", x, index, options=tfl.GatherOptionsT(axis=at), shape=shape)
     m.move(result, natural_order(x.layout, [logical]) if x.layout and indices.rank == 0 else y.layout, y)
+
+
+def from_start(m: TFLiteBuilder, indices: Value, size: int) -> int:
+    """Indices that count from the end, which TFLite does not know, counted from the start."""
+    if indices.data is not None:
+        return m.ints(indices.data % size)
+    kind = m.dtype(indices)
+    is_negative = m.emit("LESS", indices, m.number(0, indices), dtype=bool)
+    return m.emit("SELECT_V2", is_negative, m.emit("ADD", indices, m.number(size, indices)), indices, dtype=kind)
 
 
 @tflite_op("Tile", layout=alike)

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from netglot.backends import lowering
-from netglot.backends.tflite.context import Ends, Side, TFLiteBuilder
+from netglot.backends.tflite.context import TENSOR_TYPES, Ends, Side, TFLiteBuilder
 from netglot.backends.tflite.flatbuffer import write
 from netglot.backends.tflite.half import store_as_half, widen_floats
 from netglot.backends.tflite.peephole import peephole
-from netglot.errors import ConversionError, Origin, Problem
+from netglot.errors import ConversionError, Origin, Problem, UnsupportedError
 from netglot.ir.graph import Graph, Node
 from netglot.ir.types import is_static, text
 from netglot.passes.flatten_layout import flattens_into_dense
@@ -63,6 +63,7 @@ def save(graph: Graph, path: Path, io_layout: str = "keep", quantize: str | None
     require_sizes(graph)
     prepare(graph, io_layout)
     m = TFLiteBuilder()
+    require_types(graph)
     inputs = [m.tensor(value) for value in graph.inputs]
     lowering.lower(graph, "tflite", lambda *call: _call(m, *call))
     outputs = [m.tensor(value) for value in graph.outputs]
@@ -85,6 +86,15 @@ def require_sizes(graph: Graph) -> None:
         problems.append(Problem(f"'{value.name}' has sizes that are not known", origin, text(value.shape), hint))
     if problems:
         raise ConversionError(problems)
+
+
+def require_types(graph: Graph) -> None:
+    """UnsupportedError for every input and output of a type that TFLite has not (operators are judged one by one)."""
+    ends = [value for value in (*graph.inputs, *graph.outputs) if value.dtype not in TENSOR_TYPES]
+    if ends:
+        raise UnsupportedError(
+            Problem(f"TFLite has no tensors of {value.dtype}", Origin(layer=value.name)) for value in ends
+        )
 
 
 def _call(
