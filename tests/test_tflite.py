@@ -149,6 +149,7 @@ MAKERS: dict[str, Callable[[Builder, Value], Value]] = {
     "CONV_2D": lambda g, x: g.Conv(x, W, B),
     "DEPTHWISE_CONV_2D": lambda g, x: g.Conv(x, const((6, 1, 3, 3)), group=6),
     "TRANSPOSE_CONV": lambda g, x: g.ConvTranspose(x, const((6, 4, 3, 3)), B),
+    "CONV_3D": lambda g, x: g.Conv(g.Unsqueeze(x, [2]), const((4, 6, 1, 2, 2))),
     "FULLY_CONNECTED": lambda g, x: g.MatMul(x, const((9, 4))),
     "ADD": lambda g, x: g.Add(x, x),
     "SUB": lambda g, x: g.Sub(x, const((9,))),
