@@ -112,6 +112,20 @@ def test_random_graphs_equal_onnx_runtime(tmp_path_factory: pytest.TempPathFacto
         assert_close(found[key], value, 1e-5)
 
 
+def test_memory_is_not_taken_over_from_what_is_read_again(tmp_path: Path) -> None:
+    """A normalisation reads its scale after it has written its output."""
+
+    def net() -> Graph:
+        g = Builder(Graph("net"))
+        x = g.graph.add_input("x", np.dtype(np.float32), (3, 5))
+        a, scale = g.Exp(x), g.Sigmoid(x)
+        g.graph.outputs = [g.Add(g.LayerNormalization(a, scale, axis=0), a)]
+        return g.graph
+
+    (wanted,) = OnnxRuntime(net()).run(graphs.feed(net())).values()
+    assert_close(one_output(net(), graphs.feed(net()), tmp_path), wanted, 1e-5)
+
+
 # ------------------------------------------------------------------- the folder
 
 
@@ -156,6 +170,17 @@ def test_the_same_code_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     feed = graphs.feed(small_net())
     assert first.run(feed).keys() == second.run(feed).keys()
     assert re.fullmatch(r"C\+\+ \((g|clang)\+\+ \d+\.\d+\)", second.name)
+
+
+def test_a_missing_input_is_named(tmp_path: Path) -> None:
+    save(small_net(), tmp_path / "model")
+    with pytest.raises(ConversionError, match="no value for the input image"):
+        CompiledCpp(tmp_path / "model", ["-O0"], cache=tmp_path).run({})
+
+
+def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConversionError, match=r"interface\.json"):
+        CompiledCpp(tmp_path)
 
 
 def test_no_path_of_this_machine_is_written(tmp_path: Path) -> None:

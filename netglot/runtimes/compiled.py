@@ -41,6 +41,10 @@ class CompiledCpp(Runtime):
         self._program = _cached(folder, compiler, flags, cache or _user_cache())
 
     def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        """The outputs by name. ConversionError if an input is missing or does not fit."""
+        missing = [name for name in self._inputs if name not in inputs]
+        if missing:
+            raise ConversionError(f"no value for the input {', '.join(missing)}")
         with tempfile.TemporaryDirectory(prefix="netglot-") as name:
             work, command = Path(name), [str(self._program)]
             for key, file in self._inputs.items():

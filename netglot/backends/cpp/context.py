@@ -30,9 +30,10 @@ def cpp_op(
 ) -> Callable[[Function], Function]:
     """Registers a function for ONNX operators: it returns the C++ statements that compute the node.
 
-    `in_place`: each element of the output depends on the elements at the same place only (or the kernel allows it), so
-    the output may take the memory of an input of its size. `view`: the output is the first input under another shape,
-    so it needs neither memory nor code (the function is called only where a copy can't be avoided).
+    `in_place`: every element of every input of the output's size is read for the last time before the output's element
+    at the same place is written, so the output may take the memory of such an input. `view`: the output is the first
+    input under another shape, so it needs neither memory nor code (the function is called only where a copy can't be
+    avoided).
     """
     return registry.add("cpp", *ops, override=override, in_place=in_place, view=view)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from netglot.backends.cpp.context import CppBuilder, cpp_op
-from netglot.backends.cpp.nest import Ints, Walk, nest, strides
+from netglot.backends.cpp.nest import Ints, nest, strides
 from netglot.backends.lowering import NotMappedError
 from netglot.ir.graph import Value
 
@@ -22,7 +22,7 @@ def line(x: Value, axis: int) -> str:
     return f"{x.sizes[axis]}, {strides(x.sizes)[axis]}"
 
 
-def along(m: CppBuilder, axis: int, body: str, x: Value, *outputs: Value) -> str:
+def each_line(m: CppBuilder, axis: int, body: str, x: Value, *outputs: Value) -> str:
     """Runs `body` for the start of each line of x along `axis` (as x) and of the outputs (as y, y1...)."""
     axis %= x.rank
     names = ["y", *(f"y{i}" for i in range(1, len(outputs)))]
@@ -39,7 +39,7 @@ def _starts(value: Value, axis: int, rank: int) -> Ints:
 
 def _same_shape(kernel: str) -> Callable[..., str]:
     def function(m: CppBuilder, x: Value, y: Value, *, axis: int) -> str:
-        return along(m, axis, f"netglot::{kernel}<{line(x, axis)}>(&x, &y);", x, y)
+        return each_line(m, axis, f"netglot::{kernel}<{line(x, axis)}>(&x, &y);", x, y)
 
     return function
 
@@ -52,7 +52,7 @@ def _arg(better: str) -> Callable[..., str]:
     def function(m: CppBuilder, x: Value, y: Value, *, axis: int, keepdims: int, select_last_index: int) -> str:
         kind = m.kind(x)
         compare = f"[]({kind} a, {kind} b) {{ return a {better}{'=' if select_last_index else ''} b; }}"
-        return along(m, axis, f"y = netglot::arg_best<{line(x, axis)}>(&x, {compare});", x, y)
+        return each_line(m, axis, f"y = netglot::arg_best<{line(x, axis)}>(&x, {compare});", x, y)
 
     return function
 
@@ -68,7 +68,7 @@ def top_k(
     kind = m.kind(x)
     compare = f"[]({kind} a, {kind} b) {{ return a {'>' if largest else '<'} b; }}"
     sizes = f"{line(x, axis)}, {line(values, axis)}"
-    return along(m, axis, f"netglot::top_k<{sizes}>(&x, &y, &y1, {compare});", x, values, indices)
+    return each_line(m, axis, f"netglot::top_k<{sizes}>(&x, &y, &y1, {compare});", x, values, indices)
 
 
 def _running(combine: str, start: int) -> Callable[..., str]:
@@ -77,7 +77,7 @@ def _running(combine: str, start: int) -> Callable[..., str]:
             raise NotMappedError("the axis is computed")
         at, flags = int(axis.array.item()) % x.rank, f"{str(bool(exclusive)).lower()}, {str(bool(reverse)).lower()}"
         kernel = f"netglot::running<{line(x, at)}, {flags}>"
-        return along(m, at, f"{kernel}(&x, &y, {start}, [](auto a, auto b) {{ return a {combine} b; }});", x, y)
+        return each_line(m, at, f"{kernel}(&x, &y, {start}, [](auto a, auto b) {{ return a {combine} b; }});", x, y)
 
     return function
 
@@ -93,5 +93,3 @@ def lrn(m: CppBuilder, x: Value, y: Value, *, alpha: float, beta: float, bias: f
     numbers = f"{float(alpha / size)!r}, {float(beta)!r}, {float(bias)!r}"
     return f"netglot::lrn<{x.sizes[0]}, {x.sizes[1]}, {inner}, {size}>({m.ref(x)}, {m.ref(y)}, {numbers});"
 
-
-__all__ = ["Walk", "along", "line", "without"]

@@ -26,8 +26,8 @@ class Memory:
                 self._roots[node.output] = self.root(node.inputs[0])
         self._last = {self.root(x): step for node, step in self.steps.items() for x in node.inputs if x is not None}
         for node in nodes:
-            for value in node.outputs:
-                if value not in self._roots and value not in self._elsewhere:
+            for value in () if self.is_view(node) else node.outputs:
+                if value not in self._elsewhere:
                     self.buffers[value] = self._taken_over(node, value) or self._new(node, value)
 
     def root(self, value: Value | None) -> Value:

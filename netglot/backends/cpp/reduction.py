@@ -135,12 +135,12 @@ def _channel(y: Value) -> Ints:
     return tuple(int(axis == 1) for axis in range(y.rank))
 
 
-@cpp_op("InstanceNormalization", in_place=True)
+@cpp_op("InstanceNormalization")
 def instance_normalization(m: CppBuilder, x: Value, scale: Value, bias: Value, y: Value, *, epsilon: float) -> str:
     return normalize(m, x, y, x.sizes, tuple(range(2, x.rank)), epsilon) + _affine(m, y, scale, bias)
 
 
-@cpp_op("GroupNormalization", in_place=True)
+@cpp_op("GroupNormalization")
 def group_normalization(
     m: CppBuilder, x: Value, scale: Value, bias: Value, y: Value, *, epsilon: float, num_groups: int, stash_type: int
 ) -> str:
@@ -149,7 +149,7 @@ def group_normalization(
     return normalize(m, x, y, shape, (2,), epsilon) + _affine(m, y, scale, bias)
 
 
-@cpp_op("LayerNormalization", in_place=True)
+@cpp_op("LayerNormalization")
 def layer_normalization(
     m: CppBuilder, x: Value, scale: Value, bias: Value | None, y: Value, mean: Value | None, deviation: Value | None, *,
     axis: int, epsilon: float, stash_type: int,
@@ -160,7 +160,7 @@ def layer_normalization(
     return normalize(m, x, y, x.sizes, axes, epsilon) + _scaled(m, y, scale, bias)
 
 
-@cpp_op("RMSNormalization", in_place=True)
+@cpp_op("RMSNormalization")
 def rms_normalization(
     m: CppBuilder, x: Value, scale: Value, y: Value, *, axis: int, epsilon: float, stash_type: int
 ) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -39,6 +39,8 @@ def save(graph: Graph, path: Path) -> int:
     for source in resources.files("netglot.backends.cpp").joinpath("runtime").iterdir():
         if source.name.endswith((".h", ".cpp")):
             (path / source.name).write_bytes(source.read_bytes())
+    for old in path.glob("weights_*.cpp"):
+        old.unlink()
     for file, names in zip(model.weight_files, parts, strict=True):
         _write_weights(path / file, model.namespace, {name: m.constants[name] for name in names})
     return len(graph.nodes())
@@ -87,5 +89,3 @@ def _write_weights(path: Path, namespace: str, constants: Mapping[str, np.ndarra
             file.write(b"};\n")
         file.write(files.weights_tail(namespace).encode())
 
-
-__all__: Sequence[str] = ["save"]
