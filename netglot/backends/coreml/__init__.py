@@ -4,6 +4,8 @@ from netglot.backends.coreml import (  # noqa: F401  (they register their operat
     dense,
     detection,
     elementwise,
+    indexing,
+    normalization,
     reduction,
     resize,
     shape,

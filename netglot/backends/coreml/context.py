@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from netglot.registry import Function
 
 Var = Any  # coremltools' Var: a value in the program, with name, shape, rank and dtype
-Tensor = Any  # an input of an operator function: a Var, or the np.ndarray of a constant
+Tensor = Annotated[Any, "a Var or an array"]  # an input that may come as the np.ndarray of a constant
 
 TARGETS = ("iOS15", "iOS16", "iOS17", "iOS18")  # oldest first; each also stands for its macOS
 MAX_RANK = 5
@@ -39,7 +39,8 @@ class NewerTargetError(Exception):
 def coreml_op(*ops: str, override: bool = False) -> Callable[[Function], Function]:
     """Registers a function for ONNX operators.
 
-    It gets one argument for each input (a Var, or the array of a constant, or None) and returns the Var of each output.
+    It gets one argument for each input (None where that is left out) and returns the Var of each output. A constant
+    comes as its array where the parameter is annotated Tensor, otherwise as a Var.
     """
     return registry.add("coreml", *ops, override=override)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from netglot.backends.coreml.context import CoreMLBuilder, Tensor, Var, coreml_op
+from netglot.backends.coreml.shape import reshaped
 
 
 @coreml_op("Gemm")
@@ -33,4 +34,14 @@ def _plus(m: CoreMLBuilder, y: Var, c: Tensor | None, beta: float) -> Var:
 
 @coreml_op("MatMul")
 def matmul(m: CoreMLBuilder, a: Tensor, b: Tensor) -> Var:
-    return m.matmul(x=a, y=b)
+    """A vector is a row on the left and a column on the right; MIL has only matrices."""
+    if min(len(a.shape), len(b.shape)) > 1:
+        return m.matmul(x=a, y=b)
+    left = a if len(a.shape) > 1 else m.expand_dims(x=a, axes=[0])
+    right = b if len(b.shape) > 1 else m.expand_dims(x=b, axes=[1])
+    return reshaped(m, m.matmul(x=left, y=right), m.output.sizes)
+
+
+@coreml_op("Einsum")
+def einsum(m: CoreMLBuilder, values: list[Tensor], *, equation: str) -> Var:
+    return m.einsum(values=values, equation=equation.replace(" ", ""))

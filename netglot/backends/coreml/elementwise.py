@@ -7,7 +7,17 @@ from functools import reduce
 
 import numpy as np
 
-from netglot.backends.coreml.context import MIL_TYPES, CoreMLBuilder, Tensor, Var, coreml_op, is_float, mil_type
+from netglot.backends.coreml.context import (
+    MIL_TYPES,
+    CoreMLBuilder,
+    Tensor,
+    Var,
+    constant,
+    coreml_op,
+    is_float,
+    mil_type,
+)
+from netglot.backends.coreml.shape import select
 from netglot.backends.lowering import NotMappedError
 from netglot.ir.types import from_onnx
 
@@ -103,6 +113,21 @@ def reciprocal(m: CoreMLBuilder, x: Var) -> Var:
     return m.real_div(x=np.array(1, _numpy_type(x)), y=x)
 
 
+@coreml_op("Asinh")
+def asinh(m: CoreMLBuilder, x: Var) -> Var:
+    """sign(x) log(|x| + sqrt(x^2 + 1))"""
+    size = m.abs(x=x)
+    root = m.sqrt(x=m.add(x=m.square(x=size), y=1.0))
+    return m.mul(x=m.sign(x=x), y=m.log(x=m.add(x=size, y=root), epsilon=0.0))
+
+
+@coreml_op("Acosh")
+def acosh(m: CoreMLBuilder, x: Var) -> Var:
+    """log(x + sqrt(x^2 - 1))"""
+    root = m.sqrt(x=m.add(x=m.square(x=x), y=-1.0))
+    return m.log(x=m.add(x=x, y=root), epsilon=0.0)
+
+
 @coreml_op("Log")
 def log(m: CoreMLBuilder, x: Var) -> Var:
     """MIL adds an epsilon, so that its log(0) is finite by default."""
@@ -190,6 +215,13 @@ def thresholded_relu(m: CoreMLBuilder, x: Var, *, alpha: float) -> Var:
     return m.select(cond=m.greater(x=x, y=alpha), a=x, b=m.mul(x=x, y=0.0))
 
 
+@coreml_op("Shrink")
+def shrink(m: CoreMLBuilder, x: Var, *, bias: float, lambd: float) -> Var:
+    """Towards zero by `bias` where |x| > lambd; zero elsewhere."""
+    nearer = m.sub(x=x, y=m.mul(x=m.sign(x=x), y=bias))
+    return m.select(cond=m.greater(x=m.abs(x=x), y=lambd), a=nearer, b=m.mul(x=x, y=0.0))
+
+
 @coreml_op("Softmax")
 def softmax(m: CoreMLBuilder, x: Var, *, axis: int) -> Var:
     return m.softmax(x=x, axis=axis)
@@ -205,7 +237,7 @@ def log_softmax(m: CoreMLBuilder, x: Var, *, axis: int) -> Var:
 
 @coreml_op("Where")
 def where(m: CoreMLBuilder, condition: Tensor, a: Tensor, b: Tensor) -> Var:
-    return m.select(cond=condition, a=a, b=b)
+    return select(m, condition, a, b)
 
 
 @coreml_op("Cast")
@@ -214,3 +246,30 @@ def cast(m: CoreMLBuilder, x: Var, *, to: int) -> Var:
     if wanted not in MIL_TYPES:
         raise NotMappedError(f"Core ML has no tensors of {wanted}")
     return x if mil_type(x) == MIL_TYPES[wanted] else m.cast(x=x, dtype=MIL_TYPES[wanted])
+
+
+@coreml_op("CastLike")
+def cast_like(m: CoreMLBuilder, x: Var, like: Tensor) -> Var:
+    return x if mil_type(x) == mil_type(like) else m.cast(x=x, dtype=mil_type(like))
+
+
+@coreml_op("IsNaN")
+def is_nan(m: CoreMLBuilder, x: Var) -> Var:
+    return m.not_equal(x=x, y=x)
+
+
+@coreml_op("IsInf")
+def is_inf(m: CoreMLBuilder, x: Var, *, detect_negative: int, detect_positive: int) -> Var:
+    ends = [sign * np.inf for sign, wanted in ((1, detect_positive), (-1, detect_negative)) if wanted]
+    if not ends:
+        return np.zeros(m.output.sizes, np.bool_)
+    return reduce(lambda a, b: m.logical_or(x=a, y=b), [m.equal(x=x, y=end) for end in ends])
+
+
+@coreml_op("Dropout")
+def dropout(
+    m: CoreMLBuilder, x: Var, ratio: Tensor | None = None, training: Tensor | None = None, *, seed: int = 0
+) -> Var:
+    if training is not None and np.any(constant(training, "training_mode")):
+        raise NotMappedError("dropout that trains is random")
+    return x

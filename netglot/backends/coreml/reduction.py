@@ -55,10 +55,8 @@ def cum_sum(m: CoreMLBuilder, x: Var, axis: Tensor, *, exclusive: int, reverse: 
     return m.cumsum(x=x, axis=ints(axis, "the axis")[0] % x.rank, exclusive=bool(exclusive), reverse=bool(reverse))
 
 
-@coreml_op("LpNormalization")
-def lp_normalization(m: CoreMLBuilder, x: Var, *, axis: int, p: int) -> Var:
-    """A zero norm gives zeros (as ONNX Runtime), not NaN."""
+def lp_norm(m: CoreMLBuilder, x: Var, axes: list[int], p: int) -> Var:
+    """(sum |x|^p)^(1/p) over `axes`, which stay with size 1."""
     if p not in (1, 2):
-        raise NotMappedError(f"only the norms 1 and 2, not {p}")
-    norm = (m.reduce_l1_norm if p == 1 else m.reduce_l2_norm)(x=x, axes=[axis], keep_dims=True)
-    return m.real_div(x=x, y=m.maximum(x=norm, y=1e-30))
+        raise NotMappedError(f"Core ML has the norms 1 and 2, not {p}")
+    return (m.reduce_l1_norm if p == 1 else m.reduce_l2_norm)(x=x, axes=axes, keep_dims=True)

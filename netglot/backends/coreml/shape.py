@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -77,11 +77,23 @@ def tile(m: CoreMLBuilder, x: Var, repeats: Tensor) -> Var:
 
 @coreml_op("Expand")
 def expand(m: CoreMLBuilder, x: Var, shape: Tensor) -> Var:
-    """A tile; MIL has no broadcast of its own."""
-    wanted = m.output.sizes
-    x = reshaped(m, x, (1,) * (len(wanted) - x.rank) + tuple(x.shape))
-    repeats = [n // have for n, have in zip(wanted, x.shape, strict=True)]
+    return broadcast(m, x, m.output.sizes)
+
+
+def broadcast(m: CoreMLBuilder, x: Tensor, shape: Sequence[int]) -> Tensor:
+    """x with `shape`, by a tile: MIL has no broadcast of its own."""
+    if isinstance(x, np.ndarray):
+        return np.broadcast_to(x, shape)
+    x = reshaped(m, x, (1,) * (len(shape) - x.rank) + tuple(x.shape))
+    repeats = [n // have for n, have in zip(shape, x.shape, strict=True)]
     return m.tile(x=x, reps=repeats) if any(n != 1 for n in repeats) else x
+
+
+def select(m: CoreMLBuilder, condition: Tensor, a: Tensor, b: Tensor) -> Var:
+    """a where `condition`, else b: the output. MIL broadcasts these two with each other, but not to the condition."""
+    shape = m.output.sizes
+    a = a if np.broadcast_shapes(tuple(a.shape), tuple(b.shape)) == shape else broadcast(m, a, shape)
+    return m.select(cond=condition, a=a, b=b)
 
 
 # --------------------------------------------------------------------- padding
@@ -126,31 +138,7 @@ def padded(m: CoreMLBuilder, x: Var, amounts: list[tuple[int, int]], mode: str, 
     return m.transpose(x=moved, perm=[order.index(axis) for axis in range(x.rank)])
 
 
-# --------------------------------------------------------- gather and scatter
-
-
-def wrapped(m: CoreMLBuilder, indices: Tensor, size: int) -> Tensor:
-    """Indices without the negative ones, which not every version of Core ML counts from the end."""
-    if isinstance(indices, np.ndarray):
-        return indices if (indices >= 0).all() else np.where(indices < 0, indices + size, indices)
-    return m.select(cond=m.less(x=indices, y=0), a=m.add(x=indices, y=size), b=indices)
-
-
-@coreml_op("Gather")
-def gather(m: CoreMLBuilder, x: Tensor, indices: Tensor, *, axis: int) -> Var:
-    return _numeric(m, x, lambda x: m.gather(x=x, indices=wrapped(m, indices, x.shape[axis]), axis=axis))
-
-
-@coreml_op("GatherElements")
-def gather_elements(m: CoreMLBuilder, x: Tensor, indices: Tensor, *, axis: int) -> Var:
-    return _numeric(m, x, lambda x: m.gather_along_axis(x=x, indices=wrapped(m, indices, x.shape[axis]), axis=axis))
-
-
-def _numeric(m: CoreMLBuilder, x: Tensor, compute: Callable[[Tensor], Var]) -> Var:
-    """compute(x), where booleans go through int32: MIL gathers only numbers."""
-    if mil_type(x) != "bool":
-        return compute(x)
-    return m.cast(x=compute(m.cast(x=x, dtype="int32")), dtype="bool")
+# ------------------------------------------------------------ blocks of pixels
 
 
 @coreml_op("DepthToSpace")
@@ -165,3 +153,35 @@ def space_to_depth(m: CoreMLBuilder, x: Var, *, blocksize: int) -> Var:
     return m.space_to_depth(x=x, block_size=blocksize)
 
 
+# ----------------------------------------------------- constants by their shape
+
+
+@coreml_op("Shape")
+def shape_of(m: CoreMLBuilder, x: Tensor, *, start: int, end: int | None = None) -> np.ndarray:
+    return np.array(x.shape[start:end], np.int64)
+
+
+@coreml_op("Size")
+def size_of(m: CoreMLBuilder, x: Tensor) -> np.ndarray:
+    return np.array(np.prod(x.shape), np.int64)
+
+
+@coreml_op("ConstantOfShape")
+def constant_of_shape(m: CoreMLBuilder, shape: Tensor, *, value: np.ndarray | None = None) -> np.ndarray:
+    fill = np.float32(0) if value is None else value.reshape(())
+    return np.broadcast_to(fill, m.output.sizes)
+
+
+@coreml_op("EyeLike")
+def eye_like(m: CoreMLBuilder, x: Tensor, *, k: int, dtype: int = 0) -> np.ndarray:
+    rows, columns = m.output.sizes
+    return np.eye(rows, columns, k, m.output.dtype)
+
+
+@coreml_op("Trilu")
+def trilu(m: CoreMLBuilder, x: Var, k: Tensor | None = None, *, upper: int) -> Var:
+    """By a mask, since its shape is known: MIL's band_part can't leave out the main diagonal."""
+    offset = 0 if k is None else ints(k, "k")[0]
+    ones = np.ones(x.shape[-2:], np.bool_)
+    mask = np.triu(ones, offset) if upper else np.tril(ones, offset)
+    return select(m, np.broadcast_to(mask, x.shape), x, np.zeros(1, m.output.dtype))

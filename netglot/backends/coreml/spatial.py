@@ -1,12 +1,11 @@
-"""Convolution, pooling, normalisation: operators over the axes behind N and C."""
+"""Convolution and pooling: windows over the axes behind N and C."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from netglot.backends.coreml.context import CoreMLBuilder, Tensor, Var, constant, coreml_op, interleaved
+from netglot.backends.coreml.reduction import lp_norm
 from netglot.backends.coreml.shape import padded
 from netglot.backends.lowering import NotMappedError
 
@@ -139,32 +138,19 @@ def global_max_pool(m: CoreMLBuilder, x: Var) -> Var:
     return m.reduce_max(x=x, axes=list(range(2, x.rank)), keep_dims=True)
 
 
-# --------------------------------------------------------------- normalisation
+@coreml_op("GlobalLpPool")
+def global_lp_pool(m: CoreMLBuilder, x: Var, *, p: int) -> Var:
+    return lp_norm(m, x, list(range(2, x.rank)), p)
 
 
-@coreml_op("BatchNormalization")
-def batch_normalization(
-    m: CoreMLBuilder, x: Var, scale: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, *, epsilon: float
-) -> Var:
-    """A matrix gets a multiplication and an addition: MIL's batch_norm wants a spatial axis."""
-    parts = [constant(item, "the statistics") for item in (scale, bias, mean, variance)]
-    if x.rank >= 3:
-        gamma, beta, mean, variance = parts
-        return m.batch_norm(x=x, gamma=gamma, beta=beta, mean=mean, variance=variance, epsilon=epsilon)
-    gamma, beta, mean, variance = (item.astype(np.float64) for item in parts)
-    factor = gamma / np.sqrt(variance + epsilon)
-    kind = parts[0].dtype
-    return m.add(x=m.mul(x=x, y=factor.astype(kind)), y=(beta - mean * factor).astype(kind))
-
-
-@coreml_op("InstanceNormalization")
-def instance_normalization(m: CoreMLBuilder, x: Var, scale: Tensor, bias: Tensor, *, epsilon: float) -> Var:
-    gamma, beta = constant(scale, "the scale"), constant(bias, "the bias")
-    return m.instance_norm(x=x, gamma=gamma, beta=beta, epsilon=epsilon)
-
-
-@coreml_op("LRN")
-def lrn(m: CoreMLBuilder, x: Var, *, size: int, alpha: float, beta: float, bias: float) -> Var:
-    if size % 2 == 0:
-        raise NotMappedError("Core ML's window is centred, so only odd sizes")
-    return m.local_response_norm(x=x, size=size, alpha=alpha, beta=beta, k=bias)
+@coreml_op("LpPool")
+def lp_pool(
+    m: CoreMLBuilder, x: Var, *, auto_pad: str, kernel_shape: Ints, strides: Ints = (), pads: Ints = (),
+    dilations: Ints = (), ceil_mode: int, p: int,
+) -> Var:  # fmt: skip
+    rank = x.rank - 2
+    if p != 2 or ceil_mode or any(d != 1 for d in dilations):
+        raise NotMappedError("Core ML has the norm 2 only, without dilation or ceil_mode")
+    strides = strides or (1,) * rank
+    amounts = explicit_pads(auto_pad, pads, x.shape[2:], kernel_shape, strides, (1,) * rank)
+    return m.l2_pool(x=x, kernel_sizes=kernel_shape, strides=strides, **_padding(amounts))

@@ -18,6 +18,7 @@ from netglot.coreml_import import coremltools, quiet
 from netglot.errors import ConversionError, UnsupportedError
 from netglot.ir import types
 from netglot.ir.graph import Graph, Node, Value
+from netglot.ir.schema import schema
 from netglot.registry import Operator
 
 NAMES, TYPES = "netglot.names", "netglot.types"  # keys of the metadata, read by the Core ML runtime and frontend
@@ -109,7 +110,10 @@ class _Program:
 
     def _call(self, operator: Operator, node: Node, arguments: Sequence[Any], attributes: Mapping[str, Any]) -> None:
         _check_node(node)
-        inputs = [self._argument(item) for item in arguments[: len(arguments) - _output_parameters(node)]]
+        inputs = [
+            self._argument(item, as_var=parameter.annotation is Var)
+            for item, parameter in zip(_inputs(node, arguments), operator.positional, strict=False)
+        ]
         self.m.outputs = node.outputs
         try:
             result = operator.function(self.m, *inputs, **attributes)
@@ -117,12 +121,12 @@ class _Program:
             raise NotMappedError(" ".join(str(refusal).split())) from None
         self._assign(node, list(result) if isinstance(result, tuple | list) else [result])
 
-    def _argument(self, item: Any) -> Any:
+    def _argument(self, item: Any, as_var: bool) -> Any:
         if isinstance(item, list):
-            return [self._argument(value) for value in item]
-        if item is None or item.is_constant:
-            return None if item is None else item.array
-        return self.vars[item]
+            return [self._argument(value, as_var) for value in item]
+        if item is None or not item.is_constant:
+            return None if item is None else self.vars[item]
+        return self.m.constant(item.array) if as_var else item.array
 
     def _assign(self, node: Node, results: list[Any]) -> None:
         if len(results) < len(node.outputs):
@@ -137,11 +141,10 @@ class _Program:
             self.vars[value] = var
 
 
-def _output_parameters(node: Node) -> int:
-    from netglot.ir.schema import schema
-
+def _inputs(node: Node, arguments: Sequence[Any]) -> Sequence[Any]:
+    """The arguments without the outputs, of which there is one for each that the schema has."""
     found = schema(node.op, node.domain)
-    return len(found.outputs) if found else 0
+    return arguments[: len(found.inputs)] if found else arguments
 
 
 def _dtype(value: Value) -> np.dtype:
@@ -152,7 +155,7 @@ def _dtype(value: Value) -> np.dtype:
 
 def _check_node(node: Node) -> None:
     for value in (*node.inputs, *node.outputs):
-        if value is not None:
+        if value is not None and not value.is_constant:
             _check_value(value)
 
 
@@ -161,6 +164,8 @@ def _check_value(value: Value) -> None:
     if not types.is_static(value.shape):
         hint = "give the inputs' shapes with --input NAME:1x3x224x224"
         raise NotMappedError(f"the shape of '{value.name}' is not known: {types.text(value.shape)} ({hint})")
+    if 0 in value.sizes:
+        raise NotMappedError(f"'{value.name}' is empty, {types.text(value.shape)}; Core ML has no empty tensors")
     if value.rank > MAX_RANK:
         raise NotMappedError(f"'{value.name}' has {value.rank} axes; Core ML's tensors have at most {MAX_RANK}")
 

@@ -66,8 +66,12 @@ def floor_div(g: CoreMLBuilder, *, x: Value, y: Value) -> Value:
 
 @mil_op("mod")
 def mod(g: CoreMLBuilder, *, x: Value, y: Value) -> Value:
-    """The result has the divisor's sign: x - floor(x / y) y."""
-    return g.Mod(x, y) if x.dtype == np.int32 else g.Sub(x, g.Mul(g.Floor(g.Div(x, y)), y))
+    """The rest has the divisor's sign, where C's fmod gives the dividend's."""
+    if x.dtype == np.int32:
+        return g.Mod(x, y)
+    rest, zero = g.Mod(x, y, fmod=1), g.like(x, 0)
+    other = g.Xor(g.Less(rest, zero), g.Less(y, zero))
+    return g.Where(g.And(other, g.Not(g.Equal(rest, zero))), g.Add(rest, y), rest)
 
 
 @mil_op("square")

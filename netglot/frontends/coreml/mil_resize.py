@@ -66,6 +66,21 @@ def resize_bilinear(
     return linear(g, x, (target_size_height, target_size_width), sampling_mode)
 
 
+@mil_op("resample")
+def resample(
+    g: CoreMLBuilder, *, x: Value, coordinates: Value, sampling_mode: str, padding_mode: str, padding_value: float,
+    coordinates_mode: str, align_corners: bool,
+) -> Value:  # fmt: skip
+    """Samples x at coordinates from -1 to 1 (ONNX has no others, and pads with zeros or by the image)."""
+    reflected = "reflection" if align_corners else "symmetric"
+    padding = {"constant": "zeros", "border": "border", reflected: "reflection"}.get(padding_mode)
+    mode = {"bilinear": "linear", "nearest": "nearest"}.get(sampling_mode)
+    if not padding or not mode or padding_value or coordinates_mode != "normalized_minus_one_to_one":
+        what = f"resample by {sampling_mode}, {padding_mode} {padding_value}, {coordinates_mode}"
+        raise UnsupportedError(what, g.origin)
+    return g.GridSample(x, coordinates, mode=mode, padding_mode=padding, align_corners=int(align_corners))
+
+
 @mil_op("resize")
 def resize(
     g: CoreMLBuilder, *, x: Value, shape: Ints, resized_dims: int, interpolation_mode: str = "LINEAR",

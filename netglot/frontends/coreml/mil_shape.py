@@ -220,8 +220,18 @@ def one_hot(
     g: CoreMLBuilder, *, indices: Value, one_hot_vector_size: int, axis: int = -1, on_value: np.ndarray = np.int32(1),  # type: ignore[assignment]
     off_value: np.ndarray = np.int32(0),  # type: ignore[assignment]
 ) -> Value:  # fmt: skip
-    values = np.stack([off_value, on_value]).reshape(2)
-    return g.OneHot(indices, np.array(one_hot_vector_size, np.int64), values, axis=axis)
+    """Not by ONNX's OneHot, which ONNX Runtime has for few types."""
+    axis %= indices.rank + 1
+    classes = g.vector(np.arange(one_hot_vector_size, dtype=np.int32), indices.rank + 1, axis)
+    hot = g.Equal(g.Unsqueeze(indices, [axis]), classes)
+    return g.Where(hot, g.constant(on_value), g.constant(off_value))
+
+
+@mil_op("reverse_sequence")
+def reverse_sequence(
+    g: CoreMLBuilder, *, x: Value, lengths: Value, seq_axis: int = 0, batch_axis: int = 0
+) -> Value:
+    return g.ReverseSequence(x, _int64(g, lengths), time_axis=seq_axis, batch_axis=batch_axis)
 
 
 # ------------------------------------------------------------------ constants
