@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -48,18 +47,6 @@ def caffe(prototxt: Path, weights: Path, inputs: Mapping[str, np.ndarray], folde
     assert done.returncode == 0, done.stderr[-2000:]
     with np.load(target) as file:
         return {name: file[name] for name in file.files}
-
-
-def coreml_eval() -> type:
-    """The independent evaluator of Core ML files (class CoreMLModel)."""
-    if not (SHARED / "oracles" / "coreml_eval").is_dir():
-        pytest.skip("the evaluator of Core ML files is not here (shared/oracles)")
-    sys.path.insert(0, str(SHARED / "oracles"))
-    try:
-        from coreml_eval import CoreMLModel
-    finally:
-        sys.path.pop(0)
-    return CoreMLModel  # type: ignore[no-any-return]
 
 
 def photo(name: str, size: int, *, bgr: bool, mean: tuple[float, ...], scale: float = 1.0) -> np.ndarray:

@@ -20,6 +20,7 @@ from netglot.errors import ConversionError, UnsupportedError
 from netglot.ir.builder import Builder
 from netglot.ir.extension import BoxNms
 from netglot.ir.graph import Graph, Value
+from netglot.passes.io_layout import change_io_layout
 from netglot.runtimes.litert import LiteRT
 from netglot.runtimes.onnxruntime import OnnxRuntime
 from tests.ops.table import IMAGE, Row, all_rows, const
@@ -205,7 +206,9 @@ def test_a_network_is_what_one_would_write_by_hand(tmp_path: Path) -> None:
 
 
 def test_no_transpose_where_inputs_are_channels_last(tmp_path: Path) -> None:
-    save(network(), tmp_path / "a.tflite", io_layout="nhwc")
+    graph = network()
+    change_io_layout(graph, "nhwc")
+    save(graph, tmp_path / "a.tflite")
     assert operators(tmp_path / "a.tflite")["TRANSPOSE"] == 0
     assert LiteRT(tmp_path / "a.tflite").inputs[0].shape == (1, 12, 12, 3)
 

@@ -13,12 +13,11 @@ Arrays = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Tensor:
-    """An input or output as the model declares it. `layout`: its axes in memory, as Value.layout; None as they are."""
+    """An input or output as the model declares it; names and None stand for sizes that it leaves open."""
 
     name: str
     dtype: np.dtype
     shape: tuple[int | str | None, ...]
-    layout: tuple[int, ...] | None = None
 
 
 class Runtime(ABC):

@@ -15,7 +15,6 @@ from netglot.errors import ConversionError, Origin, Problem, UnsupportedError
 from netglot.ir.graph import Graph, Node
 from netglot.ir.types import is_static, text
 from netglot.passes.flatten_layout import flattens_into_dense
-from netglot.passes.io_layout import change_io_layout
 from netglot.passes.layout import choose_layout
 from netglot.passes.pipeline import CHANNELS_LAST, Pass, run
 from netglot.passes.shuffle_layout import shuffle_channels_last
@@ -47,21 +46,19 @@ PASSES: list[Pass] = [
 ]
 
 
-def prepare(graph: Graph, io_layout: str = "keep") -> Graph:
+def prepare(graph: Graph) -> Graph:
     """Target passes: everything that rewrites the graph before it is lowered. In place."""
-    change_io_layout(graph, io_layout)
     return run(graph, PASSES)
 
 
-def save(graph: Graph, path: Path, io_layout: str = "keep", quantize: str | None = None) -> int:
+def save(graph: Graph, path: Path, quantize: str | None = None) -> int:
     """Writes `graph`, which is changed on the way; returns the number of operators written.
 
-    With io_layout "nhwc" rank-4 inputs and outputs become channels-last, otherwise they stay as the source has them.
     With quantize "fp16" weights are stored as float16 (inputs, outputs and arithmetic stay float32). Raises
     UnsupportedError with every operator that can't be written, ConversionError above 2 GB.
     """
     require_sizes(graph)
-    prepare(graph, io_layout)
+    prepare(graph)
     m = TFLiteBuilder()
     require_types(graph)
     inputs = [m.tensor(value) for value in graph.inputs]

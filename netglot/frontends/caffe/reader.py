@@ -219,17 +219,10 @@ class _Reader:
                 value = self.g.Identity(value)
         if value is not None:
             self.check_size(value, layer)
-            self.rename(value, self.blob_name(name, layer.name))
+            self.g.graph.rename(value, self.blob_name(name, layer.name))
             self.named.add(value)
         self.blobs[name] = value
         self.unread[name] = None
-
-    def rename(self, value: Value, name: str) -> None:
-        """The node that makes it goes with it: a freed name may be given again, and names of nodes are unique."""
-        self.g.graph.rename(value, name)
-        node = self.g.graph.producer(value)
-        if node is not None and node.output is value:
-            node.name = name
 
     def check_size(self, value: Value, layer: Layer) -> None:
         if not is_static(value.shape) or min(value.sizes, default=1) < 1:
