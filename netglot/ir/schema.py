@@ -118,9 +118,21 @@ def _infer(
     given = {name: value for name, value in zip(names, inputs, strict=True) if value is not None}
     known = {name: onnx.numpy_helper.from_array(np.asarray(value.data)) for name, value in given.items() if _small(value)}
     proto_types = {name: type_proto(value) for name, value in given.items()}
-    return shape_inference.infer_node_outputs(
+    found = shape_inference.infer_node_outputs(
         op_schema, node, proto_types, known, opset_imports=[_OPSET_ID], ir_version=IR_VERSION
     )
+    if not found and (op_schema.has_function or op_schema.has_context_dependent_function):
+        return _infer_function(node, proto_types)
+    return found
+
+
+def _infer_function(node: onnx.NodeProto, proto_types: Mapping[str, TypeProto]) -> dict[str, TypeProto]:
+    """For operators that have no inference of their own but a body of others: only whole-model inference walks it."""
+    inputs = [helper.make_value_info(name, proto) for name, proto in proto_types.items()]
+    outputs = [onnx.ValueInfoProto(name=name) for name in node.output]
+    graph = helper.make_graph([node], "one", inputs, outputs)
+    model = helper.make_model(graph, opset_imports=[_OPSET_ID], ir_version=IR_VERSION)
+    return {info.name: info.type for info in shape_inference.infer_shapes(model, strict_mode=True).graph.output}
 
 
 _OPSET_ID = helper.make_opsetid("", OPSET)
