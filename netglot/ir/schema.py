@@ -52,9 +52,11 @@ def attribute(proto: onnx.AttributeProto) -> Any:
     value = helper.get_attribute_value(proto)
     if isinstance(value, onnx.TensorProto):
         return onnx.numpy_helper.to_array(value)
-    return tuple(map(_decode, value)) if isinstance(value, list) or hasattr(value, "__iter__") and not isinstance(
-        value, (bytes, str)
-    ) else _decode(value)
+    return (
+        tuple(map(_decode, value))
+        if isinstance(value, list) or (hasattr(value, "__iter__") and not isinstance(value, (bytes, str)))
+        else _decode(value)
+    )
 
 
 def _decode(value: Any) -> Any:
@@ -116,14 +118,21 @@ def _infer(
     node = onnx.NodeProto(op_type=op_schema.name, input=names, output=[f"y{i}" for i in range(outputs)])
     node.attribute.extend(attribute_proto(op_schema, name, value) for name, value in attributes.items())
     given = {name: value for name, value in zip(names, inputs, strict=True) if value is not None}
-    known = {name: onnx.numpy_helper.from_array(np.asarray(value.data)) for name, value in given.items() if _small(value)}
+    small = {name: np.asarray(value.data) for name, value in given.items() if _small(value)}
+    known = {name: onnx.numpy_helper.from_array(array) for name, array in small.items()}
     proto_types = {name: type_proto(value) for name, value in given.items()}
     found = shape_inference.infer_node_outputs(
         op_schema, node, proto_types, known, opset_imports=[_OPSET_ID], ir_version=IR_VERSION
     )
-    if not found and (op_schema.has_function or op_schema.has_context_dependent_function):
-        return _infer_function(node, proto_types)
-    return found
+    if op_schema.name in _LIKE_FIRST:
+        return {"y0": proto_types["x0"]}
+    lacks_shape = not all(proto.tensor_type.HasField("shape") for proto in found.values()) or not found
+    has_body = op_schema.has_function  # type: ignore[attr-defined]
+    return _infer_function(node, proto_types) if lacks_shape and has_body else found
+
+
+# Operators whose body depends on the arguments, which the onnx package can't infer; their output is like their input.
+_LIKE_FIRST = {"GroupNormalization"}
 
 
 def _infer_function(node: onnx.NodeProto, proto_types: Mapping[str, TypeProto]) -> dict[str, TypeProto]:
