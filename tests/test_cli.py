@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,15 @@ def test_python_dash_m(here: Path) -> None:
     done = subprocess.run([str(item) for item in command], capture_output=True, text=True, check=True)
     assert "equal within" in done.stdout
     assert done.stderr == "", "a pipe gets no progress"
+
+
+def test_a_terminal_gets_progress(here: Path) -> None:
+    pty = pytest.importorskip("pty", reason="no terminals on this system")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "netglot", "convert", PROTOTXT, WEIGHTS, "--to", "onnx"]
+    environment = os.environ | {"TERM": "xterm-256color"}
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=theirs, check=True, env=environment)
+    assert "digits.onnx" in os.read(ours, 10_000).decode()
 
 
 def test_report_and_no_verify(here: Path) -> None:
