@@ -38,7 +38,7 @@ EXCEPTIONS: dict[str, dict[str, int]] = {
     },
     NOT_RUN: {
         "attention_*bf16*": 10, "attention_*window*": 10, "attention_4d_diff_heads_mask4d_padded_kv": 1,
-        "cast*FLOAT4E2M1*": 12, "cast_e8m0_*": 2, "*linear_float4e2m1": 2, "image_decoder_*": 9, "*_batchwise": 3,
+        "cast*FLOAT4E2M1*": 12, "*linear_float4e2m1": 2, "image_decoder_*": 9, "*_batchwise": 3,
         "m??_*int16": 4, "mod_float*_fmod_0*": 6, "pow_types_float32_uint*": 2, "bitshift_*_uint16": 2,
         "bitcast_bool_*": 1, "celu_bfloat16_expanded": 1, "convinteger_with_padding": 1, "reduce_max_empty_set_bool": 1,
         "top_k_uint64": 1,
@@ -69,7 +69,7 @@ def test_node_suite(tmp_path: Path) -> None:
     for case in cases():
         found[outcome(case, tmp_path)].append(case.name.removeprefix("test_"))
     assert found.pop(FAILED, []) == []
-    assert len(found.pop(PASSED)) == 1675
+    assert len(found.pop(PASSED)) == 1677
     assert {reason: counted(names, EXCEPTIONS.get(reason, {})) for reason, names in found.items()} == EXCEPTIONS
     assert len(cases()) == 1884
 

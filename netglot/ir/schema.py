@@ -136,7 +136,13 @@ _LIKE_FIRST = {"GroupNormalization"}
 
 
 def _infer_function(node: onnx.NodeProto, proto_types: Mapping[str, TypeProto]) -> dict[str, TypeProto]:
-    """For operators that have no inference of their own but a body of others: only whole-model inference walks it."""
+    """For operators that have no inference of their own but a body of others: only whole-model inference walks it.
+
+    It does not fill in the defaults of attributes that the body refers to (MeanVarianceNormalization's axes).
+    """
+    op_schema, given = schema(node.op_type), {proto.name for proto in node.attribute}
+    omitted = {name: value for name, value in defaults(node.op_type).items() if name not in given}
+    node.attribute.extend(attribute_proto(op_schema, name, value) for name, value in omitted.items())
     inputs = [helper.make_value_info(name, proto) for name, proto in proto_types.items()]
     outputs = [onnx.ValueInfoProto(name=name) for name in node.output]
     graph = helper.make_graph([node], "one", inputs, outputs)

@@ -92,12 +92,12 @@ def carry(
     new: Signature,
     attributes: Mapping[str, Any],
     inputs: Sequence[Value | None],
-    outputs: int,
+    outputs: Sequence[Value | None],
 ) -> dict[str, Any] | None:
     """The attributes with which a node of signature `old` is written by signature `new`, or None if it can't be.
 
-    `inputs` are its arguments (None: left out). Where `new` is the later one it may have attributes and inputs that
-    `old` has not: their default is taken to be what was done before.
+    `inputs` and `outputs` may hold None: left out, or not made yet. Where `new` is the later one it may have
+    attributes and inputs that `old` has not: their default is taken to be what was done before.
     """
     if old.since == new.since:
         return dict(attributes)
@@ -113,23 +113,20 @@ def carry(
     return carried if known and new.required <= carried.keys() else None
 
 
-def accepts(wanted: Signature, inputs: Sequence[Value | None], outputs: int) -> bool:
+def accepts(wanted: Signature, inputs: Sequence[Value | None], outputs: Sequence[Value | None]) -> bool:
     """Whether arguments fit: as many, the required ones there, of types that are allowed (unknown ones are)."""
-    formals = wanted.inputs
-    if not _holds(formals, len(inputs)) or not _holds(wanted.outputs, outputs):
+    given = {i for i, value in enumerate(inputs) if value is not None}
+    complete = all(i in given for i, formal in enumerate(wanted.inputs) if formal.required)
+    return complete and _allows(wanted.inputs, inputs) and _allows(wanted.outputs, outputs)
+
+
+def _allows(formals: Sequence[Formal], values: Sequence[Value | None]) -> bool:
+    if len(values) > len(formals) and not (formals and formals[-1].variadic):
         return False
-    given = [*inputs, *[None] * (len(formals) - len(inputs))]
-    return all(_fits(formals[min(i, len(formals) - 1)], value) for i, value in enumerate(given))
-
-
-def _holds(formals: Sequence[Formal], count: int) -> bool:
-    return count <= len(formals) or (bool(formals) and formals[-1].variadic)
-
-
-def _fits(formal: Formal, value: Value | None) -> bool:
-    if value is None:
-        return not formal.required
-    return value.dtype is None or type_text(value.dtype) in formal.types
+    return all(
+        value is None or value.dtype is None or type_text(value.dtype) in formals[min(i, len(formals) - 1)].types
+        for i, value in enumerate(values)
+    )
 
 
 def _dropped(name: str, value: Any, old: Signature, new: Signature) -> bool:

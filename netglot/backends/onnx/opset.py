@@ -40,7 +40,7 @@ def attributes_at(node: Node, version: int) -> dict[str, Any] | None:
         return None
     if any(new.since < since <= old.since and changed(node.attributes) for since, changed in _CHANGES.get(node.op, ())):
         return None
-    return carry(old, new, node.attributes, node.inputs, len(node.outputs))
+    return carry(old, new, node.attributes, node.inputs, node.outputs)
 
 
 def _all_nodes(graph: Graph) -> Iterator[Node]:

@@ -11,6 +11,7 @@ from onnx import helper, numpy_helper
 
 from netglot.backends.lowering import problem
 from netglot.backends.onnx import storage
+from netglot.backends.onnx.half import to_half
 from netglot.backends.onnx.opset import attributes_at, ir_version, lowest_opset
 from netglot.errors import Problem, UnsupportedError
 from netglot.ir.graph import Graph, Node, Value
@@ -21,14 +22,20 @@ from netglot.passes.expand_extensions import expand_extensions
 Stub = Callable[[Value], onnx.TensorProto]
 
 
-def save(graph: Graph, path: Path, *, opset: int | None = None, inline_limit: int = storage.PROTOBUF_LIMIT) -> int:
+def save(
+    graph: Graph, path: Path, *, opset: int | None = None, quantize: str | None = None,
+    inline_limit: int = storage.PROTOBUF_LIMIT,
+) -> int:  # fmt: skip
     """Writes `graph` (changed on the way) to `path`; returns the number of nodes written.
 
-    `opset` is by default the lowest from 17 that holds the graph. A model of more than `inline_limit` bytes has its
-    weights in a second file, `path` + ".data". Constants are streamed: no copy of the weights is made.
-    Raises UnsupportedError with every node that `opset` can't express.
+    `opset` is by default the lowest from 17 that holds the graph. With quantize "fp16" it computes in float16, between
+    inputs and outputs as they are. A model of more than `inline_limit` bytes has its weights in a second file, `path` +
+    ".data". Constants are streamed: no copy of the weights is made.
+    Raises UnsupportedError with every node that can't be written so.
     """
     expand_extensions(graph)
+    if quantize == "fp16":
+        to_half(graph)
     large = [value for value in _all_constants(graph) if storage.is_large(value)]
     builder = _Writer(opset or lowest_opset(graph), large)
     model = builder.model(graph)

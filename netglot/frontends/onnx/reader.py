@@ -95,21 +95,24 @@ class _Reader:
         dtype, shape = hints.declared(info, origin)
         if dtype is None:
             raise ConversionError(f"the input '{info.name}' has no type", origin)
-        if info.name in scope.values:
-            if info.name not in self.options.inputs:
-                return  # its initializer is the default, which nobody overrides
-            self.drop_initializer(info.name, scope)
+        if info.name in scope.values and self.keeps_initializer(info.name, scope):
+            return
         wanted = self.options.inputs.get(info.name, TensorSpec()).dtype or dtype
         value = scope.g.graph.add_input(info.name, wanted, self.options.shape(info.name, shape))
         scope.define(info.name, value, origin)
         if wanted != dtype:
             scope.values[info.name] = scope.g.Cast(value, to=to_onnx(dtype))
 
-    def drop_initializer(self, name: str, scope: Scope) -> None:
-        value = scope.values.pop(name)
-        if not is_there(value) or not value.is_constant:
+    def keeps_initializer(self, name: str, scope: Scope) -> bool:
+        """Whether an input is no input, as its initializer is the default; the user may ask for it by name."""
+        value = scope.values[name]
+        if is_there(value) and not value.is_constant:
             raise ConversionError(f"there are two inputs '{name}'", Origin(self.path, name))
+        if name not in self.options.inputs or not is_there(value):
+            return True
         scope.g.graph.remove_value(value)
+        del scope.values[name]
+        return False
 
     def outputs(self, proto: onnx.GraphProto, scope: Scope) -> list[Value]:
         found: list[Value] = []
@@ -183,15 +186,15 @@ class _Reader:
         return results
 
     def carry(self, call: Call, old: Signature, new: Signature) -> Sequence[Value]:
-        count = len(call.node.output)
-        if not accepts(old, call.inputs, count):
+        unmade = [None] * len(call.node.output)
+        if not accepts(old, call.inputs, unmade):
             found = ", ".join(str(value) if value is not None else "-" for value in call.inputs)
             raise ConversionError(f"{call.name} does not accept its inputs ({found})", call.origin)
-        carried = carry(old, new, self.attributes(call), call.inputs, count)
+        carried = carry(old, new, self.attributes(call), call.inputs, unmade)
         if carried is None:
             what = f"{call.name} of opset {old.since} has no form at opset {OPSET}"
             raise UnsupportedError(call.problem(what))
-        result = call.scope.g.op(call.key[1], call.inputs, outputs=count, **carried)
+        result = call.scope.g.op(call.key[1], call.inputs, outputs=len(unmade), **carried)
         return result if isinstance(result, tuple) else (result,)
 
     def fill_in(self, value: Value | None, name: str, scope: Scope) -> None:
