@@ -110,7 +110,8 @@ class _Program:
         where = self.origin(name)
         with self.g.at(where):
             if operation.type == "const":
-                self.scope[operation.outputs[0].name] = constant(operation.attributes["val"], self.blobs, where)
+                for item in operation.outputs:
+                    self.scope[item.name] = constant(operation.attributes["val"], self.blobs, where)
                 return
             operator = registry.find(MIL, operation.type)
             if operator is None:

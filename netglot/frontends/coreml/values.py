@@ -16,6 +16,7 @@ DTYPES = {
     "BOOL": "bool", "FLOAT16": "float16", "FLOAT32": "float32", "FLOAT64": "float64", "INT8": "int8", "INT16": "int16",
     "INT32": "int32", "INT64": "int64", "UINT8": "uint8", "UINT16": "uint16", "UINT32": "uint32", "UINT64": "uint64",
 }  # fmt: skip
+_NUMBERS = ("floats", "ints", "bools", "longInts", "doubles")  # fields of MIL's TensorValue
 MAX_ELEMENTS = 2**40  # a shape with more is no claim to take seriously
 
 
@@ -61,11 +62,20 @@ def _immediate(tensor: Any, dtype: np.dtype, shape: tuple[int, ...], where: Orig
     field = tensor.WhichOneof("value")
     if field == "bytes" and len(tensor.bytes.values) % dtype.itemsize == 0:
         data = np.frombuffer(tensor.bytes.values, dtype)
+    elif field in _NUMBERS:
+        data = _array(getattr(tensor, field).values, dtype, where)
     else:
-        data = np.array(getattr(tensor, field).values if field and field != "bytes" else [], dtype)
+        data = np.zeros(0, dtype)
     if data.size != int(np.prod(shape, dtype=object)):
         raise ConversionError(f"a constant of shape {shape} holds {data.size} elements", where)
     return data.reshape(shape)
+
+
+def _array(values: Any, dtype: np.dtype, where: Origin) -> np.ndarray:
+    try:
+        return np.array(values, dtype)
+    except (OverflowError, ValueError) as error:
+        raise ConversionError(f"a constant does not fit its type: {error}", where) from None
 
 
 def _numbers(value: Any) -> np.ndarray:
