@@ -228,9 +228,7 @@ def one_hot(
 
 
 @mil_op("reverse_sequence")
-def reverse_sequence(
-    g: CoreMLBuilder, *, x: Value, lengths: Value, seq_axis: int = 0, batch_axis: int = 0
-) -> Value:
+def reverse_sequence(g: CoreMLBuilder, *, x: Value, lengths: Value, seq_axis: int = 0, batch_axis: int = 0) -> Value:
     return g.ReverseSequence(x, _int64(g, lengths), time_axis=seq_axis, batch_axis=batch_axis)
 
 

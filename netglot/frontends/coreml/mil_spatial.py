@@ -139,9 +139,7 @@ def linear(g: CoreMLBuilder, *, x: Value, weight: Value, bias: Value | None = No
 
 
 @mil_op("matmul")
-def matmul(
-    g: CoreMLBuilder, *, x: Value, y: Value, transpose_x: bool = False, transpose_y: bool = False
-) -> Value:
+def matmul(g: CoreMLBuilder, *, x: Value, y: Value, transpose_x: bool = False, transpose_y: bool = False) -> Value:
     return g.MatMul(_transposed(g, x) if transpose_x else x, _transposed(g, y) if transpose_y else y)
 
 

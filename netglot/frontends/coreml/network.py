@@ -22,7 +22,7 @@ from netglot.ir.types import text
 from netglot.registry import Operator, SignatureError, registry
 
 if TYPE_CHECKING:
-    from netglot.frontends.coreml.reader import Interface
+    from netglot.frontends.coreml.interface import Interface
 
 _RANK5 = 0  # NeuralNetworkMultiArrayShapeMapping and NeuralNetworkImageShapeMapping
 _GRAY, _RGB, _BGR = 10, 20, 30  # ImageFeatureType.ColorSpace

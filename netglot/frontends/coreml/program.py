@@ -18,7 +18,7 @@ from netglot.ir.types import text
 from netglot.registry import Operator, SignatureError, registry
 
 if TYPE_CHECKING:
-    from netglot.frontends.coreml.reader import Interface
+    from netglot.frontends.coreml.interface import Interface
 
 UNKNOWN = object()  # what an unsupported operation gives
 _TYPES = ("float32", "float16", "int32", "int64", "bool")  # what our own metadata may name

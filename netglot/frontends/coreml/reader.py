@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
-from netglot.errors import ConversionError, Origin, UnsupportedError
+from netglot.errors import Origin, UnsupportedError
+from netglot.frontends.coreml.interface import Interface
 from netglot.frontends.coreml.network import read_network
 from netglot.frontends.coreml.package import Blobs, read_model
 from netglot.frontends.coreml.program import read_program
 from netglot.frontends.options import LoadOptions
 from netglot.ir.graph import Graph
-
-NAMES, TYPES = "netglot.names", "netglot.types"  # metadata of our own: see the Core ML backend
 
 _NETWORKS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
 
@@ -36,25 +33,3 @@ def load(path: Path, weights: Path | None = None, options: LoadOptions = LoadOpt
         raise UnsupportedError(f"the model type '{kind}' is not supported", Origin(str(path)), hint)
     graph.drop_unneeded()  # constants that were transposed on the way in
     return graph
-
-
-class Interface:
-    """What the model's description says of its inputs and outputs, with the true names and types where we wrote it."""
-
-    def __init__(self, description: Any, path: Path) -> None:
-        self.description, self.file = description, str(path)
-        self.names: dict[str, str] = self._metadata(NAMES)
-        self.types: dict[str, Any] = self._metadata(TYPES)
-
-    def name(self, feature: str) -> str:
-        return str(self.names.get(feature, feature))
-
-    def _metadata(self, key: str) -> dict[str, Any]:
-        text = self.description.metadata.userDefined.get(key, "{}")
-        try:
-            found = json.loads(text)
-        except ValueError:
-            found = None
-        if not isinstance(found, dict):
-            raise ConversionError(f"the metadata '{key}' is broken", Origin(self.file))
-        return found
