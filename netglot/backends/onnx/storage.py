@@ -13,6 +13,7 @@ from onnx import numpy_helper
 
 from netglot.ir import types
 from netglot.ir.graph import Value
+from netglot.ir.protobuf import key, varint
 
 PROTOBUF_LIMIT = 2**31 - 1  # bytes: what protobuf libraries read as one message
 LARGE = 1024  # bytes: constants above this are streamed
@@ -21,7 +22,8 @@ CHUNK = 2**20  # bytes copied at a time where an array is not contiguous
 
 Named = Sequence[tuple[str, Value]]
 
-# Field numbers of onnx.proto; all of them are length-delimited (wire type 2).
+# Field numbers of onnx.proto; all of them are length-delimited.
+_BYTES = 2
 _GRAPH_OF_MODEL, _INITIALIZER_OF_GRAPH, _RAW_DATA_OF_TENSOR = 7, 5, 9
 
 
@@ -42,7 +44,7 @@ def write_inline(model: onnx.ModelProto, large: Named, path: Path) -> None:
     total = len(graph) + sum(len(head) + size(value) for head, (_, value) in zip(heads, large, strict=True))
     with path.open("wb") as file:
         file.write(model.SerializeToString())
-        file.write(_key(_GRAPH_OF_MODEL) + _varint(total))
+        file.write(key(_GRAPH_OF_MODEL, _BYTES) + varint(total))
         file.write(graph)
         for head, (_, value) in zip(heads, large, strict=True):
             file.write(head)
@@ -69,8 +71,8 @@ def given_in_memory(value: Value, name: str) -> onnx.TensorProto:
 def _external(name: str, value: Value, place: dict[str, object]) -> onnx.TensorProto:
     tensor = _header(name, value)
     tensor.data_location = onnx.TensorProto.EXTERNAL
-    for key, item in place.items():
-        tensor.external_data.add(key=key, value=str(item))
+    for name_of_entry, item in place.items():
+        tensor.external_data.add(key=name_of_entry, value=str(item))
     return tensor
 
 
@@ -79,24 +81,12 @@ def _header(name: str, value: Value) -> onnx.TensorProto:
 
 
 def _tensor_head(name: str, value: Value) -> bytes:
-    return bytes(_header(name, value).SerializeToString()) + _key(_RAW_DATA_OF_TENSOR) + _varint(size(value))
+    return bytes(_header(name, value).SerializeToString()) + key(_RAW_DATA_OF_TENSOR, _BYTES) + varint(size(value))
 
 
 def _field(number: int, head: bytes, rest: int) -> bytes:
     """A field's key and length and the beginning of its content, of which `rest` bytes are still to come."""
-    return _key(number) + _varint(len(head) + rest) + head
-
-
-def _key(number: int) -> bytes:
-    return _varint(number << 3 | 2)
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*out, number])
+    return key(number, _BYTES) + varint(len(head) + rest) + head
 
 
 @cache

@@ -13,7 +13,7 @@ from netglot.backends.lowering import problem
 from netglot.backends.onnx import storage
 from netglot.backends.onnx.half import to_half
 from netglot.backends.onnx.opset import attributes_at, ir_version, lowest_opset
-from netglot.errors import Problem, UnsupportedError
+from netglot.errors import ConversionError, Problem, UnsupportedError
 from netglot.ir.graph import Graph, Node, Value
 from netglot.ir.schema import attribute_proto, schema, type_proto
 from netglot.ir.versions import signature
@@ -34,7 +34,9 @@ def save(
     Raises UnsupportedError with every node that can't be written so.
     """
     expand_extensions(graph)
-    if quantize == "fp16":
+    if quantize not in (None, "fp16"):
+        raise ConversionError(f"ONNX can't be written with quantize={quantize!r}; only 'fp16' is there")
+    if quantize:
         to_half(graph)
     large = [value for value in _all_constants(graph) if storage.is_large(value)]
     builder = _Writer(opset or lowest_opset(graph), large)

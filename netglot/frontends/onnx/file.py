@@ -19,6 +19,7 @@ from onnx import numpy_helper
 from netglot.errors import ConversionError, Origin
 from netglot.frontends.wire import BYTES, VARINT, Field, fields, map_file
 from netglot.ir import types
+from netglot.ir.protobuf import key, varint
 
 LARGE = 1024  # bytes: messages below this are parsed as they are
 DEPTH = 100  # nested messages, protobuf's own limit
@@ -154,15 +155,7 @@ def _slim_tensor(view: memoryview, cut: list[np.ndarray]) -> bytes:
 
 def _encoded(item: Field) -> bytes:
     """A field as it stood in the file."""
-    key = _varint(item.number << 3 | item.wire)
+    start = key(item.number, item.wire)
     if isinstance(item.value, int):
-        return key + _varint(item.value)
-    return key + (_varint(len(item.value)) if item.wire == BYTES else b"") + bytes(item.value)
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*out, number])
+        return start + varint(item.value)
+    return start + (varint(len(item.value)) if item.wire == BYTES else b"") + bytes(item.value)
