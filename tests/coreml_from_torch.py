@@ -116,9 +116,7 @@ def write(folder: Path, name: str, net: nn.Module, shape: tuple[int, ...]) -> No
     traced = torch.jit.trace(net, x)
     for kind, options in KINDS.items():
         outputs = [ct.TensorType(name=f"y{i}") for i in range(len(results))]
-        model = ct.convert(
-            traced, inputs=[ct.TensorType("x", shape)], outputs=outputs, skip_model_load=True, **options
-        )
+        model = ct.convert(traced, inputs=[ct.TensorType("x", shape)], outputs=outputs, skip_model_load=True, **options)
         model.save(str(folder / f"{name}-{kind}.{'mlmodel' if kind == 'network' else 'mlpackage'}"))
 
 

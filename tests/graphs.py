@@ -230,7 +230,7 @@ def _step(d: Draft) -> None:
     x = d.pick()
     assert x is not None
     families = _ANY + (_IMAGE * 2 if x.rank == 4 else _MATRIX * 3 if x.rank == 2 else [_matmul])
-    d.g.origin = d.one(Origin(), Origin("net.prototxt", "a layer", 7), Origin("dir/net x.prototxt", "l\n\"1\""))
+    d.g.origin = d.one(Origin(), Origin("net.prototxt", "a layer", 7), Origin("dir/net x.prototxt", 'l\n"1"'))
     made = d.one(*families)(d, x)
     results = made if isinstance(made, tuple) else (made,)
     d.pool += [y for y in results if y.dtype == FLOAT and is_static(y.shape) and np.prod(y.sizes) < 2000]

@@ -77,7 +77,7 @@ ATTRIBUTES = st.dictionaries(NAMES.filter(bool), SCALARS | st.lists(SCALARS, max
 @given(NAMES, NAMES, ATTRIBUTES)
 def test_any_names_and_attributes(a: str, b: str, attributes: dict[str, object]) -> None:
     graph = Graph(a)
-    x = graph.add_input(a, np.dtype(np.float16), (None, "n\"x", 3))
+    x = graph.add_input(a, np.dtype(np.float16), (None, 'n"x', 3))
     y, z = graph.add_value(b), graph.add_value(b, np.dtype(np.int8), ())
     graph.add_node(Node("Op", [x, None, x], [y, z], attributes, domain="some.domain", name=b, origin=Origin(a, b, 3)))
     graph.outputs = [z, x]

@@ -130,15 +130,17 @@ MORE = """
 
 
 @pytest.mark.parametrize("layer", CONVOLUTIONS.values(), ids=list(CONVOLUTIONS))
-@pytest.mark.parametrize("tail", [["Mul(a, s)"], ["Add(t, a)"], ["Sub(s, a)"], ["Div(a, k)", "Sub(b_, t)",
-"Mul(c_, s)"]])
+@pytest.mark.parametrize(
+    "tail", [["Mul(a, s)"], ["Add(t, a)"], ["Sub(s, a)"], ["Div(a, k)", "Sub(b_, t)", "Mul(c_, s)"]]
+)
 def test_into_convolutions(layer: tuple[str, str], tail: list[str]) -> None:
     call, shape = layer
     names = ["b_", "c_", "d_"]
     body = "\n".join(f"{name}: {shape} = {one}" for name, one in zip(names, tail, strict=False))
     last = names[len(tail) - 1]
-    before, graph = rewritten(fuse_affine, f"{LAYERS}{MORE}{CHANNELS}a: {shape} = {call}\n{body}\n"
-     f"y: {shape} = Relu({last})")
+    before, graph = rewritten(
+        fuse_affine, f"{LAYERS}{MORE}{CHANNELS}a: {shape} = {call}\n{body}\ny: {shape} = Relu({last})"
+    )
     assert ops(graph) == [ops(before)[0], "Relu"]
     assert last in graph
     assert "a" not in graph
@@ -183,19 +185,23 @@ def test_tails_that_stay(body: str) -> None:
 
 
 def test_shared_weights_stay_for_the_others() -> None:
-    before, graph = rewritten(fuse_affine, f"""{LAYERS}{CHANNELS}
+    before, graph = rewritten(
+        fuse_affine,
+        f"""{LAYERS}{CHANNELS}
         a: float32[1x2x2x2] = Conv(x, w)
         b_: float32[1x2x2x2] = Mul(a, s)
         c: float32[1x2x2x2] = Conv(x, w)
-        y: float32[1x2x2x2] = Max(b_, c)""")
+        y: float32[1x2x2x2] = Max(b_, c)""",
+    )
     assert ops(graph) == ["Conv", "Conv", "Max"]
     assert graph["w"].data is before["w"].data
     assert graph.uses(graph["w"]) == 1
 
 
 def test_only_adding_leaves_the_weights_where_they_are() -> None:
-    before, graph = rewritten(fuse_affine, f"{LAYERS}{CHANNELS}a: float32[1x2x2x2] = Conv(x, w)\n"
-     f"y: float32[1x2x2x2] = Add(a, t)")
+    before, graph = rewritten(
+        fuse_affine, f"{LAYERS}{CHANNELS}a: float32[1x2x2x2] = Conv(x, w)\ny: float32[1x2x2x2] = Add(a, t)"
+    )
     assert graph["w"].data is before["w"].data
 
 
@@ -255,22 +261,27 @@ GEMMS = ["Gemm(#, w)", "Gemm(#, w, b)", "Gemm(#, wt, b) {transB: 1}", "Gemm(#, w
 @pytest.mark.parametrize("call", GEMMS)
 @pytest.mark.parametrize("tail", ["Mul(a, s)", "Add(a, t)", "Sub(k, a)"])
 def test_behind_gemm(call: str, tail: str) -> None:
-    _, graph = rewritten(fuse_affine, f"{DENSE}a: float32[3x2] = {call.replace('#', 'x')}\n"
-     f"y: float32[3x2] = {tail}", ROWS)
+    _, graph = rewritten(
+        fuse_affine, f"{DENSE}a: float32[3x2] = {call.replace('#', 'x')}\ny: float32[3x2] = {tail}", ROWS
+    )
     assert ops(graph) == ["Gemm"]
 
 
 @pytest.mark.parametrize("call", [*GEMMS, "MatMul(#, w)"])
 @pytest.mark.parametrize("head", ["Mul(x, si)", "Add(si, x)", "Sub(k, x)"])
 def test_before_gemm(call: str, head: str) -> None:
-    _, graph = rewritten(fuse_affine, f"{DENSE}a: float32[3x4] = {head}\n"
-     f"y: float32[3x2] = {call.replace('#', 'a')}", ROWS)
+    _, graph = rewritten(
+        fuse_affine, f"{DENSE}a: float32[3x4] = {head}\ny: float32[3x2] = {call.replace('#', 'a')}", ROWS
+    )
     assert ops(graph) == ["Gemm" if "Gemm" in call or "Mul" not in head else "MatMul"]
 
 
 def test_behind_matmul() -> None:
-    _, graph = rewritten(fuse_affine, f"{DENSE}a: float32[3x2] = MatMul(x, w)\nc: float32[3x2] = Mul(a, s)\n"
-     f"y: float32[3x2] = Add(c, t)", ROWS)
+    _, graph = rewritten(
+        fuse_affine,
+        f"{DENSE}a: float32[3x2] = MatMul(x, w)\nc: float32[3x2] = Mul(a, s)\ny: float32[3x2] = Add(c, t)",
+        ROWS,
+    )
     assert ops(graph) == ["Gemm"]
 
 

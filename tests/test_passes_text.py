@@ -86,8 +86,12 @@ FOLDS: list[tuple[str, str, str, list[float]]] = [
     ("Transpose", "const a: float32[2x1] = [1, 2]\nc: float32[1x2] = Transpose(a)", "[1x2]", [1, 2]),
     ("a scalar axis", "const a: float32[] = 5\nconst z: int64[1] = [0]\nc: float32[1] = Unsqueeze(a, z)", "[1]", [5]),
     ("Shape", "s: int64[4] = Shape(x)\nc: float32[4] = Cast(s) {to: 1}", "[4]", [1, 2, 3, 3]),
-    ("a part of the shape", "s: int64[2] = Shape(x) {start: 1, end: -1}\nc: float32[2] = Cast(s) {to: 1}",
-    "[2]", [2, 3]),
+    (
+        "a part of the shape",
+        "s: int64[2] = Shape(x) {start: 1, end: -1}\nc: float32[2] = Cast(s) {to: 1}",
+        "[2]",
+        [2, 3],
+    ),
     ("Size", "s: int64[] = Size(x)\nc: float32[] = Cast(s) {to: 1}", "[]", [18]),
 ]
 
@@ -101,7 +105,9 @@ def test_folds(body: str, shape: str, values: list[float]) -> None:
 
 def test_folding_makes_shapes_known() -> None:
     """As exporters write it: the batch size taken from the shape of the input."""
-    _, graph = rewritten(fold_constants, """
+    _, graph = rewritten(
+        fold_constants,
+        """
         const zero: int64[] = 0
         const axes: int64[1] = [0]
         const rest: int64[1] = [-1]
@@ -110,7 +116,8 @@ def test_folding_makes_shapes_known() -> None:
         n1: int64[1] = Unsqueeze(n, axes)
         shape: int64[2] = Concat(n1, rest) {axis: 0}
         r: float32[?x?] = Reshape(x, shape)
-        y: float32[1x18] = Relu(r)""")
+        y: float32[1x18] = Relu(r)""",
+    )
     expect(graph, "r: float32[1x18] = Reshape(x, shape)\ny: float32[1x18] = Relu(r)")
     assert graph["shape"].array.tolist() == [1, -1]
 
@@ -129,9 +136,12 @@ def test_does_not_fold(body: str) -> None:
 
 
 def test_a_fold_that_would_fill_memory_is_not_begun() -> None:
-    untouched(fold_constants, """const n: int64[2] = [4000000000, 4000000000]
+    untouched(
+        fold_constants,
+        """const n: int64[2] = [4000000000, 4000000000]
         f: float32[4000000000x4000000000] = ConstantOfShape(n)
-        y: float32[4000000000x4000000000] = Neg(f)""")
+        y: float32[4000000000x4000000000] = Neg(f)""",
+    )
 
 
 def test_folds_inside_a_branch_and_for_it() -> None:
@@ -206,7 +216,6 @@ def test_transposes(before: str, after: str) -> None:
     expect(rewritten(merge_transposes, before)[1], after)
 
 
-
 M = "x: float32[3x4]"
 
 
@@ -228,14 +237,17 @@ def test_transposes_into_flags(before: str, after: str) -> None:
 ])  # fmt: skip
 @pytest.mark.parametrize("flatten", ["Flatten(t)", "Reshape(t, s)"])
 def test_transposes_into_weights(layer: str, flatten: str) -> None:
-    before, after = rewritten(fold_transposes, f"""
+    before, after = rewritten(
+        fold_transposes,
+        f"""
         const w: float32[5x18] = ...
         const v: float32[18x5] = ...
         const b: float32[5] = ...
         const s: int64[2] = [1, -1]
         t: float32[1x3x3x2] = Transpose(x) {{perm: [0, 2, 3, 1]}}
         f: float32[1x18] = {flatten}
-        y: float32[1x5] = {layer}""")
+        y: float32[1x5] = {layer}""",
+    )
     assert [node.op for node in after.nodes()] == [node.op for node in before.nodes() if node.op != "Transpose"]
     assert "f" not in after, "the name would stand for other numbers"
 
@@ -254,8 +266,9 @@ def test_transposes_that_stay(body: str) -> None:
 
 
 def test_a_flag_of_the_first_factor_is_not_set() -> None:
-    untouched(fold_transposes, "const w: float32[3x5] = ...\na: float32[4x3] = Transpose(x)\n"
-     "y: float32[4x5] = Gemm(a, w)", M)
+    untouched(
+        fold_transposes, "const w: float32[3x5] = ...\na: float32[4x3] = Transpose(x)\ny: float32[4x5] = Gemm(a, w)", M
+    )
 
 
 # -------------------------------------------------------------------- identity

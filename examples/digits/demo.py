@@ -16,6 +16,10 @@ from rich.table import Table
 
 HERE = Path(__file__).resolve().parent
 OUT = Path.cwd() / "out"
+COLUMNS = (
+    "target", "size", "nodes", "seconds", "peak memory", "largest relative difference", "expected by", "computed by",
+    "accuracy",
+)  # fmt: skip
 TARGETS = ("digits.onnx", "digits.tflite", "digits.mlpackage", "digits_cpp")
 
 
@@ -58,24 +62,16 @@ def accuracy(runtime: object) -> float:
 def show(rows: list[Row]) -> None:
     """The table."""
     table = Table(title="Caffe digits network → four targets")
-    for column in (
-        "target",
-        "size",
-        "nodes",
-        "seconds",
-        "peak memory",
-        "difference",
-        "expected by",
-        "computed by",
-        "accuracy",
-    ):
+    for column in COLUMNS:
         table.add_column(column)
     for row in rows:
-        table.add_row(
-            row.target, f"{row.size / 1e3:.0f} kB", str(row.nodes), f"{row.seconds:.2f}",
-            f"{row.peak_memory / 1e6:.0f} MB", f"{row.error:.1e}", row.expected_by, row.computed_by, f"{row.accuracy:.2%}",
-        )  # fmt: skip
+        table.add_row(*cells(row))
     Console(width=max(150, Console().width)).print(table)
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    figures = (f"{row.size / 1e3:.0f} kB", str(row.nodes), f"{row.seconds:.2f}", f"{row.peak_memory / 1e6:.0f} MB")
+    return (row.target, *figures, f"{row.error:.1e}", row.expected_by, row.computed_by, f"{row.accuracy:.2%}")
 
 
 def main() -> None:

@@ -37,8 +37,9 @@ class BoxNms:
 
     @staticmethod
     def run(
-        boxes: np.ndarray, scores: np.ndarray, *, max_boxes: int, iou_threshold: float = 0.5, score_threshold: float = 0.0
-    ) -> np.ndarray:
+        boxes: np.ndarray, scores: np.ndarray, *, max_boxes: int, iou_threshold: float = 0.5,
+        score_threshold: float = 0.0,
+    ) -> np.ndarray:  # fmt: skip
         order = [i for i in np.argsort(-scores, kind="stable") if scores[i] > score_threshold]
         kept: list[int] = []
         for i in order:
@@ -52,8 +53,9 @@ class BoxNms:
 
     @staticmethod
     def expand(
-        g: Builder, boxes: Value, scores: Value, *, max_boxes: int, iou_threshold: float = 0.5, score_threshold: float = 0.0
-    ) -> Value:
+        g: Builder, boxes: Value, scores: Value, *, max_boxes: int, iou_threshold: float = 0.5,
+        score_threshold: float = 0.0,
+    ) -> Value:  # fmt: skip
         """NonMaxSuppression, its third column, then padded with -1 and cut to max_boxes."""
         batched = g.Unsqueeze(scores, [0, 1])
         limits = (np.array(max_boxes, np.int64), np.float32(iou_threshold), np.float32(score_threshold))
@@ -90,12 +92,14 @@ def schema(op: str) -> defs.OpSchema | None:
 
 def _formal(name: str, *, optional: bool) -> defs.OpSchema.FormalParameter:
     options = defs.OpSchema.FormalParameterOption
-    return defs.OpSchema.FormalParameter(name, "tensor(float)", param_option=options.Optional if optional else options.Single)
+    option = options.Optional if optional else options.Single
+    return defs.OpSchema.FormalParameter(name, "tensor(float)", param_option=option)
 
 
 def _attribute(parameter: inspect.Parameter) -> defs.OpSchema.Attribute:
-    kinds = {"int": defs.OpSchema.AttrType.INT, "float": defs.OpSchema.AttrType.FLOAT, "str": defs.OpSchema.AttrType.STRING}
-    kind = kinds.get(str(parameter.annotation), defs.OpSchema.AttrType.INTS)
+    kinds = defs.OpSchema.AttrType
+    by_annotation = {"int": kinds.INT, "float": kinds.FLOAT, "str": kinds.STRING}
+    kind = by_annotation.get(str(parameter.annotation), kinds.INTS)
     return defs.OpSchema.Attribute(parameter.name, kind, required=parameter.default is parameter.empty)
 
 

@@ -364,6 +364,4 @@ def _copy_node(node: Node, known: dict[Value, Value]) -> Node:
     inputs = [None if value is None else twin(value) for value in node.inputs]
     attributes = {name: attribute(item) for name, item in node.attributes.items()}
     outputs = [twin(value) for value in node.outputs]
-    return Node(
-        node.op, inputs, outputs, attributes, domain=node.domain, name=node._name, origin=node.origin
-    )
+    return Node(node.op, inputs, outputs, attributes, domain=node.domain, name=node._name, origin=node.origin)

@@ -196,16 +196,16 @@ def _absorb(graph: Graph, node: Node, blocks: Blocks, affine: Affine) -> bool:
     return _set(graph, node, blocks, data, None if bias is None and not affine.shifts else offset)
 
 
-def _absorb_scale(
-    graph: Graph, node: Node, blocks: Blocks, affine: Affine, source: Value, chain: list[Node]
-) -> bool:
+def _absorb_scale(graph: Graph, node: Node, blocks: Blocks, affine: Affine, source: Value, chain: list[Node]) -> bool:
     """Conv(s x + t, W) -> Conv(x + t/s, s W)."""
     if not affine.scales or not np.all(affine.scale):
         return False
     ahead = affine._replace(scale=np.ones(1), shift=affine.shift / affine.scale)
     x = write(graph, source, ahead, chain[0])
-    return x is not None and _absorb(graph, node, blocks, affine._replace(shift=np.zeros(1))) and _unplug(
-        graph, node, x, chain
+    return (
+        x is not None
+        and _absorb(graph, node, blocks, affine._replace(shift=np.zeros(1)))
+        and _unplug(graph, node, x, chain)
     )
 
 

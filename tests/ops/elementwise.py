@@ -46,8 +46,10 @@ ROWS = [
     Row("Softmax", (In((3, 10)),), {"axis": 1}),
     Row("LogSoftmax", (In((3, 10)),), {"axis": 1}),
     # modes that Caffe's layers produce
-    *(Row(op, (In((5,), "int64", -9, 9), np.ones(1, np.int64)), name="int64")
-      for op in ("Add", "Max", "GreaterOrEqual")),
+    *(
+        Row(op, (In((5,), "int64", -9, 9), np.ones(1, np.int64)), name="int64")
+        for op in ("Add", "Max", "GreaterOrEqual")
+    ),
     Row("Equal", (In(IMAGE.shape, low=0, high=0), np.arange(63, dtype=np.float32).reshape(7, 9) % 3), name="float"),
     *(Row(op, (IMAGE, const(())), name="scalar") for op in ("Min", "Greater", "Less")),
     *(Row(op, (In((5, 4)), In((2, 3, 5, 4))), name="first-broadcast") for op in ("Add", "Mul")),

@@ -64,6 +64,8 @@ ROWS = [
     # modes that Caffe's layers produce
     Row("ConvTranspose", (In((2, 3, 5)), const((3, 2, 4)), const((2,))), {"strides": (3,), "pads": (1, 1)}, name="1d"),
     Row("ConvTranspose", (In((2, 2, 2, 3, 2)), const((2, 2, 2, 2, 2)), const((2,))), {"strides": (2, 2, 2)}, name="3d"),
-    *(Row("BatchNormalization", (In(shape), POSITIVE, const((3,)), const((3,)), POSITIVE), name=f"{len(shape)}d")
-      for shape in ((2, 3), (2, 3, 5), (2, 3, 2, 4, 5))),
+    *(
+        Row("BatchNormalization", (In(shape), POSITIVE, const((3,)), const((3,)), POSITIVE), name=f"{len(shape)}d")
+        for shape in ((2, 3), (2, 3, 5), (2, 3, 2, 4, 5))
+    ),
 ]

@@ -10,7 +10,12 @@ from netglot.backends.coreml.shape import sliced
 
 @coreml_op("netglot.BoxNms")
 def box_nms(
-    m: CoreMLBuilder, boxes: Var, scores: Var, *, max_boxes: int, iou_threshold: float = 0.5,
+    m: CoreMLBuilder,
+    boxes: Var,
+    scores: Var,
+    *,
+    max_boxes: int,
+    iou_threshold: float = 0.5,
     score_threshold: float = 0.0,
 ) -> Var:
     """MIL wants centre and size, and keeps a score that equals its threshold; so it gets the next greater number."""
@@ -25,7 +30,7 @@ def box_nms(
     return m.squeeze(x=indices, axes=[0])
 
 
-_NOTHING = -3e38  # less than any activation, and added to one still finite
+_NOTHING = -1e38  # less than anything in an image, and twice it is still finite
 
 
 @coreml_op("MaxRoiPool")

@@ -49,7 +49,6 @@ BINARY = {
 FOLDS = {"Sum": "{} + {}", "Mean": "{} + {}", "Max": "netglot::maximum({}, {})", "Min": "netglot::minimum({}, {})"}
 
 
-
 def _unary(expression: str) -> Callable[[CppBuilder, Value, Value], str]:
     return lambda m, x, y: m.elementwise(y, expression, x)
 

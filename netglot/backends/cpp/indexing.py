@@ -125,9 +125,7 @@ def trilu(m: CppBuilder, x: Value, k: Value | None, y: Value, *, upper: int) -> 
 
 
 @cpp_op("ReverseSequence")
-def reverse_sequence(
-    m: CppBuilder, x: Value, lengths: Value, y: Value, *, batch_axis: int, time_axis: int
-) -> str:
+def reverse_sequence(m: CppBuilder, x: Value, lengths: Value, y: Value, *, batch_axis: int, time_axis: int) -> str:
     steps, size = strides(x.sizes), x.sizes[time_axis]
     walks = [
         m.write(y),

@@ -92,4 +92,3 @@ def lrn(m: CppBuilder, x: Value, y: Value, *, alpha: float, beta: float, bias: f
     inner = int(np.prod(x.sizes[2:]))
     numbers = f"{float(alpha / size)!r}, {float(beta)!r}, {float(bias)!r}"
     return f"netglot::lrn<{x.sizes[0]}, {x.sizes[1]}, {inner}, {size}>({m.ref(x)}, {m.ref(y)}, {numbers});"
-

@@ -134,9 +134,7 @@ def resize(
     return _interpolate(m, x, y, lines, how, extrapolation_value)
 
 
-def _factors(
-    x: Value, axes: list[int], scales: Value | None, sizes: Value | None, policy: str
-) -> dict[int, float]:
+def _factors(x: Value, axes: list[int], scales: Value | None, sizes: Value | None, policy: str) -> dict[int, float]:
     """The scales that are given, or the one that keeps the aspect ratio; others are the ratios of the sizes."""
     if scales is not None and scales.sizes != (0,):
         if not scales.is_constant:

@@ -125,9 +125,7 @@ def tile(m: CppBuilder, x: Value, repeats: Value, y: Value) -> str:
 
 
 @cpp_op("Pad")
-def pad(
-    m: CppBuilder, x: Value, pads: Value, fill: Value | None, axes: Value | None, y: Value, *, mode: str
-) -> str:
+def pad(m: CppBuilder, x: Value, pads: Value, fill: Value | None, axes: Value | None, y: Value, *, mode: str) -> str:
     amounts, where = ints(pads, "pads"), ints(axes, "axes") if axes else list(range(x.rank))
     before = dict.fromkeys(range(x.rank), 0) | {axis % x.rank: n for axis, n in zip(where, amounts, strict=False)}
     if mode == "constant":

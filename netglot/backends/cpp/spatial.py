@@ -149,5 +149,3 @@ def lp_pool(
     sums = _pool(m, x, y, axes, "0.0", f"double a, {m.kind(x)} b) {{ return a + {power}")
     root = {1: "a", 2: "std::sqrt(a)"}.get(p, f"std::pow(a, {number(1 / p, y)})")
     return f"{sums}\n  {m.elementwise(y, root, y)}"
-
-

@@ -88,4 +88,3 @@ def _write_weights(path: Path, namespace: str, constants: Mapping[str, np.ndarra
             file.writelines(blocks(array))
             file.write(b"};\n")
         file.write(files.weights_tail(namespace).encode())
-

@@ -108,9 +108,7 @@ _NEAREST = ("RESIZE_NEAREST_NEIGHBOR", tfl.ResizeNearestNeighborOptionsT, _built
 Kernel = tuple[str, type, Callable[[Axis, bool, bool], np.ndarray]]
 
 
-def _builtin(
-    m: TFLiteBuilder, x: Value, y: Value, axes: list[Axis], kernel: Kernel, wanted: list[np.ndarray]
-) -> bool:
+def _builtin(m: TFLiteBuilder, x: Value, y: Value, axes: list[Axis], kernel: Kernel, wanted: list[np.ndarray]) -> bool:
     """Writes the builtin operator if, with one of its settings, it computes what is `wanted` of each axis."""
     name, options, computes = kernel
     if x.rank != 4 or any(axis.at not in (1, 2) for axis in axes):

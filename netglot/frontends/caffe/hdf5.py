@@ -42,9 +42,7 @@ def _members(group: Any) -> Iterator[tuple[str, Any]]:
         yield name, group[name]
 
 
-def _layers(
-    group: Any, layer: str, view: memoryview, seen: set[int]
-) -> Iterator[tuple[str, dict[int, np.ndarray]]]:
+def _layers(group: Any, layer: str, view: memoryview, seen: set[int]) -> Iterator[tuple[str, dict[int, np.ndarray]]]:
     import h5py
 
     address = h5py.h5o.get_info(group.id).addr

@@ -21,6 +21,7 @@ TRAINING_LAYERS = {
     "HDF5Output", "Loss", "SmoothL1LossOHEM", "SoftmaxWithLossOHEM",
 }  # fmt: skip
 
+
 @dataclass
 class Network:
     """What is left of a prototxt for inference.

@@ -92,9 +92,7 @@ def arguments(
     return static, tuple(g.Squeeze(state, [0]) for state in bottoms), blobs
 
 
-def inputs_to(
-    g: CaffeBuilder, x: Value, static: Value | None, blobs: Sequence[Value | None], size: int
-) -> list[Value]:
+def inputs_to(g: CaffeBuilder, x: Value, static: Value | None, blobs: Sequence[Value | None], size: int) -> list[Value]:
     """What each step gets from x and the static input, [N, size]: one product for all steps."""
     steps, streams, *features = x.sizes
     if steps > MAX_STEPS:

@@ -23,9 +23,7 @@ def reduction(
 
 
 @caffe_layer("ArgMax", param="argmax_param")
-def arg_max(
-    g: CaffeBuilder, x: Value, *, out_max_val: bool = False, top_k: int = 1, axis: int | None = None
-) -> Value:
+def arg_max(g: CaffeBuilder, x: Value, *, out_max_val: bool = False, top_k: int = 1, axis: int | None = None) -> Value:
     """Places (as floats) of the largest values along `axis`, or over a whole item without it (argmax_layer.cpp).
 
     With an axis `out_max_val` gives the values instead; without, places and values as two channels.
