@@ -158,8 +158,11 @@ def test_bad_graphs(tmp_path: Path, text: str, message: str) -> None:
 
 
 def test_every_unsupported_node_is_listed(tmp_path: Path) -> None:
-    path = parse("""g (float[2, 3] x) => (float[2, 3] y) { a = Relu (x)
-        [one] b = own.Thing (a)  [two] c = own.Relus (a, x)  d = Sigmoid (b)  y = Add (c, d) }""", tmp_path)
+    path = parse(
+        """g (float[2, 3] x) => (float[2, 3] y) { a = Relu (x)
+        [one] b = own.Thing (a)  [two] c = own.Relus (a, x)  d = Sigmoid (b)  y = Add (c, d) }""",
+        tmp_path,
+    )
     with pytest.raises(UnsupportedError) as caught:
         load(path)
     assert [(p.what, p.origin.layer, p.shapes) for p in caught.value.problems] == [
@@ -229,12 +232,15 @@ def test_a_function_that_calls_itself(tmp_path: Path) -> None:
 
 
 def test_bodies_capture_and_have_their_own_weights(tmp_path: Path) -> None:
-    path = parse("""g (bool c, float[2] x) => (float[2] y) {
+    path = parse(
+        """g (bool c, float[2] x) => (float[2] y) {
         s = Neg (x)
         y = If (c) <
             then_branch = yes () => (float[2] r) <float[2] k = {1, 2}> { r = Add (s, k) },
             else_branch = no () => (float[2] r) { r = Mul (s, x) }>
-    }""", tmp_path)
+    }""",
+        tmp_path,
+    )
     x = np.array([3, 4], np.float32)
     for graph in (load(path), _written(load(path), tmp_path)):
         graph.check()

@@ -155,6 +155,7 @@ def test_writing_makes_no_copy_of_the_weights(tmp_path: Path) -> None:
 
 def test_names_are_unique_across_bodies(tmp_path: Path) -> None:
     """Two bodies and the main graph each have a 'y'; a body's large constant goes to the main graph."""
+
     def body(shift: float) -> Graph:
         g = Builder(Graph("body"))
         g.graph.outputs = [g.Add(x, np.full((400,), shift, F), name="y")]
