@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -47,7 +48,7 @@ def _specs(items: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _reports_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """One clear message and the exit code instead of a traceback."""
+    """One clear message and the exit code instead of a traceback. click's own exceptions pass."""
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -57,9 +58,17 @@ def _reports_errors(command: Callable[..., None]) -> Callable[..., None]:
             for problem in error.problems:
                 click.echo(f"netglot: {problem}", err=True)
             sys.exit(error.exit_code)
+        except click.ClickException:
+            raise
         except (OSError, MemoryError) as error:
             click.echo(f"netglot: {error}", err=True)
             sys.exit(BAD_INPUT)
+        except Exception as error:
+            if os.environ.get("NETGLOT_DEBUG"):
+                raise
+            click.echo(f"netglot: a fault of netglot: {type(error).__name__}: {error}", err=True)
+            click.echo("    Please report it, with what NETGLOT_DEBUG=1 prints.", err=True)
+            sys.exit(BAD_INPUT)  # 1 would say that something was written
 
     return run
 
@@ -203,12 +212,14 @@ def formats() -> None:
 
 @main.command()
 @click.argument("files", type=FILE, nargs=-1, required=True)
+@_reports_errors
 def validate(files: tuple[Path, ...]) -> None:
     """Checks that each of FILES parses, its graph is sound and its weights are finite."""
     from netglot.convert import validate as run
+    from netglot.formats import files as parts
 
     failed = 0
-    for file in files:
+    for file in dict.fromkeys(parts(file, None)[0] if ".mlpackage" in str(file) else file for file in files):
         try:
             graph = run(file)
             click.echo(f"{file}: ok, {len(graph.nodes())} operators")

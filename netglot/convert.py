@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from netglot import formats
 from netglot.atomic import require_free, size, whole
-from netglot.errors import ConversionError, Origin
+from netglot.errors import ConversionError, Origin, Problem
 from netglot.formats import Format
 from netglot.frontends.options import LoadOptions, TensorSpec
 from netglot.ir.graph import Graph, Value
@@ -188,15 +190,23 @@ def _prove(
     samples: int,
     rtol: float | None,
 ) -> None:
-    from netglot.verify import RTOL, differences, random_inputs
+    from netglot.verify import differences, random_inputs
 
     expected = _open(source, graph)
     actual = _open(Model(path, None, target))
-    report.rtol = RTOL[options.quantize or "float32"] if rtol is None else rtol
+    report.rtol = _tolerance(graph, options.quantize) if rtol is None else rtol
     report.expected_by, report.computed_by = expected.name, actual.name
     report.outputs, report.samples = differences(expected, actual, random_inputs(expected.inputs, samples))
     if not report.ok:
         report.first_departure = _bisect(graph, target, options, report.rtol)
+
+
+def _tolerance(graph: Graph, quantize: str | None) -> float:
+    """The default: that of half precision where the source or the target computes in it."""
+    from netglot.verify import RTOL
+
+    is_half = quantize == "fp16" or any(value.dtype == np.float16 for value in graph.values())
+    return RTOL["float16" if is_half else "float32"]
 
 
 def _open(source: Model, graph: Graph | None = None) -> Runtime:
@@ -254,7 +264,8 @@ def verify(
     from netglot.verify import RTOL, Report, differences, random_inputs, read_inputs
 
     expected, actual = open_model(source, weights), open_model(target)
-    report = Report(str(source), str(target), rtol=RTOL["float32"] if rtol is None else rtol)
+    is_half = any(tensor.dtype == np.float16 for tensor in (*expected.outputs, *actual.outputs))
+    report = Report(str(source), str(target), rtol=RTOL["float16" if is_half else "float32"] if rtol is None else rtol)
     report.expected_by, report.computed_by = expected.name, actual.name
     data = read_inputs(Path(inputs), expected.inputs) if inputs else random_inputs(expected.inputs, samples)
     report.outputs, report.samples = differences(expected, actual, data)
@@ -263,12 +274,12 @@ def verify(
 
 
 def validate(path: PathLike) -> Graph:
-    """Reads a model, checks its graph and that its weights are finite; raises ConversionError otherwise."""
-    import numpy as np
+    """Reads a model, checks its graph and that its weights are finite; raises ConversionError otherwise.
 
-    from netglot.errors import Problem
-
-    graph = load(path)
+    A Caffe prototxt without weights beside it is checked without them.
+    """
+    file, weights = formats.files(Path(path), None)
+    graph = load(file, weights, placeholders=weights is None)
     bad = [
         value.name
         for value in graph.constants()
@@ -286,7 +297,10 @@ def load_plugin(path: Path) -> None:
     spec = importlib.util.spec_from_file_location(f"netglot_plugin_{path.stem}", path)
     if spec is None or spec.loader is None or not path.exists():
         raise ConversionError("not a Python file", Origin(str(path)))
-    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    try:
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    except Exception as error:  # whatever the user's own code raises
+        raise ConversionError(f"the plugin failed: {type(error).__name__}: {error}", Origin(str(path))) from error
 
 
 def _peak_memory() -> int:

@@ -48,9 +48,9 @@ FP16 = frozenset({"fp16"})
 FORMATS = {
     item.name: item
     for item in (
-        Format("caffe", "Caffe", (".prototxt", ".caffemodel"), reader="netglot.frontends.caffe"),
+        Format("caffe", "Caffe", (".prototxt", ".caffemodel", ".caffemodel.h5"), reader="netglot.frontends.caffe"),
         Format("onnx", "ONNX", (".onnx",), "netglot.frontends.onnx", "netglot.backends.onnx",
-               "netglot.runtimes.onnxruntime:OnnxRuntime"),
+               "netglot.runtimes.onnxruntime:OnnxRuntime", quantize=FP16),
         Format("coreml", "Core ML", (".mlpackage", ".mlmodel"), "netglot.frontends.coreml", "netglot.backends.coreml",
                "netglot.runtimes.coreml:CoreMLRuntime", quantize=FP16),
         Format("tflite", "TensorFlow Lite", (".tflite",), writer="netglot.backends.tflite",
@@ -83,9 +83,7 @@ def detect(path: Path) -> Format:
     """The format of an existing file or of a file to be written, by its name (a C++ folder: by its CMakeLists)."""
     if (path / "CMakeLists.txt").exists():
         return FORMATS["cpp"]
-    name = path.name.lower().removesuffix(".caffemodel.h5") + (
-        ".caffemodel" if path.name.endswith("caffemodel.h5") else ""
-    )
+    name = path.name.lower()
     for item in FORMATS.values():
         if name.endswith(item.suffixes):
             return item
@@ -98,19 +96,28 @@ def detect(path: Path) -> Format:
 def files(model: Path, weights: Path | None) -> tuple[Path, Path | None]:
     """The description and the weights of a model, whichever was named first; for Caffe the missing one is looked for.
 
-    A lone .prototxt goes with the .caffemodel of the same stem beside it, and the other way round.
+    A lone .prototxt goes with the .caffemodel of the same stem beside it, or with the only one there; a lone
+    .caffemodel with the .prototxt of the same stem, or with deploy.prototxt. A file of an .mlpackage is the package.
     """
-    if _is_weights(model) and (weights is None or weights.suffix == ".prototxt"):
-        return weights or model.with_name(_stem(model) + ".prototxt"), model
+    package = next((path for path in (model, *model.parents) if path.suffix == ".mlpackage"), None)
+    if _is_weights(model):
+        return weights or _prototxt_of(model), model
     if weights is None and model.suffix == ".prototxt":
-        beside = [model.with_suffix(suffix) for suffix in (".caffemodel", ".caffemodel.h5")]
-        weights = next((path for path in beside if path.exists()), None)
-    return model, weights
+        weights = _weights_of(model)
+    return package or model, weights
 
 
 def _is_weights(path: Path) -> bool:
     return path.name.endswith((".caffemodel", ".caffemodel.h5"))
 
 
-def _stem(path: Path) -> str:
-    return path.name.removesuffix(".h5").removesuffix(".caffemodel")
+def _prototxt_of(weights: Path) -> Path:
+    own = weights.with_name(weights.name.removesuffix(".h5").removesuffix(".caffemodel") + ".prototxt")
+    shared = weights.with_name("deploy.prototxt")
+    return shared if shared.exists() and not own.exists() else own
+
+
+def _weights_of(prototxt: Path) -> Path | None:
+    there = sorted(path for path in prototxt.parent.glob("*.caffemodel*") if _is_weights(path))
+    own = [path for path in there if path.name.startswith(prototxt.stem + ".caffemodel")]
+    return own[0] if own else there[0] if len(there) == 1 else None

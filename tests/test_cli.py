@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from netglot.cli import main
-from tests.oracles import ROOT
+from tests.oracles import ROOT, model
 
 DIGITS = ROOT / "examples" / "digits"
 PROTOTXT, WEIGHTS = DIGITS / "deploy.prototxt", DIGITS / "digits.caffemodel"
@@ -215,7 +215,6 @@ def test_a_small_file_that_claims_ten_gigabytes(here: Path) -> None:
         (["convert", PROTOTXT, WEIGHTS], "--to"),
         (["convert", PROTOTXT, WEIGHTS, "-o", "a.onnx", "--input", "data:axb"], "no element type 'axb'"),
         (["convert", PROTOTXT, WEIGHTS, "-o", "a.onnx", "--output", "pool9"], "near: pool"),
-        (["convert", PROTOTXT, "-o", "a.onnx"], "weights"),
         (["convert", PROTOTXT, WEIGHTS, "-o", "a.keras"], "yet"),
         (["convert", PROTOTXT, WEIGHTS, "-o", "no/folder/a.onnx"], "no such folder"),
         (["convert", PROTOTXT, WEIGHTS, "-o", "a.onnx", "--plugin", "none.py"], "Python file"),
@@ -226,12 +225,58 @@ def test_bad_usage(here: Path, arguments: list[object], part: str) -> None:
     assert part in refused(here, 2, *arguments)
 
 
+def test_missing_weights(here: Path) -> None:
+    (here / "net.prototxt").write_bytes(PROTOTXT.read_bytes())
+    assert "weights" in refused(here, 2, "convert", "net.prototxt", "-o", "a.onnx")
+
+
+def test_a_plugin_that_fails(here: Path) -> None:
+    (here / "mine.py").write_text("1 / 0\n")
+    message = refused(here, 2, "convert", PROTOTXT, WEIGHTS, "-o", "a.onnx", "--plugin", "mine.py")
+    assert "mine.py: the plugin failed: ZeroDivisionError" in message
+
+
+def test_a_fault_of_ours_is_no_traceback_and_not_exit_code_1(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import netglot.convert
+
+    monkeypatch.setattr(netglot.convert.__globals__["formats"], "files", lambda *_: 1 / 0)
+    assert "a fault of netglot: ZeroDivisionError" in refused(here, 2, "convert", PROTOTXT, WEIGHTS, "-o", "a.onnx")
+
+
+def test_half_precision_has_its_own_tolerance(here: Path) -> None:
+    assert run("convert", model("onnx/squeezenet_fp16_opset7.onnx"), "-o", "a.onnx").exit_code == 0
+    assert run("verify", model("onnx/squeezenet_fp16_opset7.onnx"), "a.onnx").exit_code == 0
+
+
+def test_a_free_dimension_is_asked_for_where_the_target_needs_it(here: Path) -> None:
+    import numpy as np
+
+    import netglot
+    from netglot.ir.builder import Builder
+
+    g = Builder()
+    x = g.graph.add_input("x", np.dtype(np.float32), ("N", 3))
+    g.graph.outputs = [g.Relu(x, name="y")]
+    netglot.save(g.graph, "free.onnx")
+    assert "--input x:1x3" in refused(here, 2, "convert", "free.onnx", "-o", "a.tflite")
+    assert run("convert", "free.onnx", "-o", "a.tflite", "--batch", "2").exit_code == 0
+    assert run("convert", "free.onnx", "-o", "b.onnx").exit_code == 0
+
+
 def test_validate(here: Path) -> None:
     for source in (PROTOTXT, WEIGHTS):
         (here / source.name.replace("deploy", "digits")).write_bytes(source.read_bytes())
     assert run("validate", "digits.prototxt", "digits.caffemodel").exit_code == 0
     (here / "digits.caffemodel").write_bytes(WEIGHTS.read_bytes()[:-3000])
     assert run("validate", "digits.caffemodel").exit_code == 2
+    assert run("convert", PROTOTXT, WEIGHTS, "-o", "a.mlpackage", "--no-verify").exit_code == 0
+    parts = [path for path in (here / "a.mlpackage").rglob("*") if path.is_file()]
+    result = run("validate", *parts)
+    assert result.exit_code == 0
+    assert result.output.count("ok") == 1, "the files of a package are one model"
+    (here / "alone").mkdir()
+    (here / "alone" / "net.prototxt").write_bytes(PROTOTXT.read_bytes())
+    assert run("validate", "alone/net.prototxt").exit_code == 0
 
 
 def test_validate_finds_weights_that_are_not_finite(here: Path) -> None:

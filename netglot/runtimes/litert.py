@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,10 +28,11 @@ class LiteRT(Runtime):
     def __init__(self, path: Path, delegates: bool = True) -> None:
         self.name = f"LiteRT {version('ai-edge-litert')}"
         try:
-            self._interpreter = Interpreter(
-                str(path), num_threads=1, experimental_op_resolver_type=_RESOLVERS[delegates]
-            )
-            self._interpreter.allocate_tensors()
+            with _silent():
+                self._interpreter = Interpreter(
+                    str(path), num_threads=1, experimental_op_resolver_type=_RESOLVERS[delegates]
+                )
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ConversionError(f"LiteRT can't load it: {error}", Origin(str(path))) from None
         self._in, self._out = self._interpreter.get_input_details(), self._interpreter.get_output_details()
@@ -39,6 +44,20 @@ class LiteRT(Runtime):
             self._interpreter.set_tensor(item["index"], inputs[item["name"]])
         self._interpreter.invoke()
         return {item["name"]: self._interpreter.get_tensor(item["index"]) for item in self._out}
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """LiteRT announces its delegates on file descriptor 2 and has no setting for it; its errors come as exceptions."""
+    sys.stderr.flush()
+    before, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+        os.close(nowhere)
 
 
 def _tensor(item: dict[str, Any]) -> Tensor:
