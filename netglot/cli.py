@@ -58,7 +58,7 @@ def _reports_errors(command: Callable[..., None]) -> Callable[..., None]:
             for problem in error.problems:
                 click.echo(f"netglot: {problem}", err=True)
             sys.exit(error.exit_code)
-        except click.ClickException:
+        except (click.ClickException, BrokenPipeError):  # click ends quietly where the reader is gone
             raise
         except (OSError, MemoryError) as error:
             click.echo(f"netglot: {error}", err=True)

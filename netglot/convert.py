@@ -8,9 +8,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from netglot.errors import ConversionError, Origin, Problem
 from netglot.formats import Format
 from netglot.frontends.options import LoadOptions, TensorSpec
 from netglot.ir.graph import Graph, Value
+from netglot.ir.types import is_static, text
 from netglot.passes import pipeline
 from netglot.passes.io_layout import change_io_layout
 
@@ -45,46 +46,63 @@ class Model:
     @property
     def changed(self) -> bool:
         """Whether the user asked for something else than the file as it is."""
-        return bool(self.outputs or self.options.inputs or self.options.batch)
+        options = self.options
+        return bool(self.outputs or options.inputs or options.batch or options.mean)
 
 
 @dataclass(frozen=True)
-class WriteOptions:
-    """How to write: layout of the inputs and outputs (keep, nchw, nhwc) and storage of the weights (None, fp16)."""
+class Target:
+    """What is to be written: where, in which format, and how (layout of inputs and outputs; None or fp16 weights)."""
 
+    path: Path
+    format: Format
     io_layout: str = "keep"
     quantize: str | None = None
 
 
+def _target(path: PathLike, target_format: str | None, io_layout: str, quantize: str | None) -> Target:
+    """Raises ConversionError, before any work is done, for what can't be written."""
+    chosen = formats.get(target_format) if target_format else formats.detect(Path(path))
+    chosen.require_writer()
+    if quantize and quantize not in chosen.quantize:
+        able = [name for name, item in formats.FORMATS.items() if quantize in item.quantize]
+        raise ConversionError(f"{chosen.title} has no --quantize {quantize} yet; it works for {', '.join(able)}")
+    return Target(Path(path), chosen, io_layout, quantize)
+
+
 def load(
     model: PathLike, weights: PathLike | None = None, *, source_format: str | None = None,
-    inputs: Inputs | None = None, outputs: Sequence[str] = (), batch: int | None = None,
+    inputs: Inputs | None = None, outputs: Sequence[str] = (), batch: int | None = None, mean: PathLike | None = None,
     placeholders: bool = False,
 ) -> Graph:  # fmt: skip
     """Reads a model into a Graph.
 
     inputs: shapes (or TensorSpec) for inputs by name; naming an inner tensor cuts the graph there. outputs: names of
-    the tensors to compute, inner ones too. batch: size of every input's first axis.
+    the tensors to compute, inner ones too. batch: size of every input's first axis. mean: a Caffe mean image
+    (.binaryproto) that is subtracted from the first input. placeholders: weights may be missing (to inspect a network).
     """
-    options = LoadOptions(_specs(inputs), batch, placeholders)
-    return _load(_model(model, weights, source_format, options, tuple(outputs)))
+    options = _options(inputs, batch, mean, placeholders)
+    return _load(_model(model, weights, source_format, options, outputs))
 
 
-def _specs(inputs: Inputs | None) -> dict[str, TensorSpec]:
+def _options(
+    inputs: Inputs | None = None, batch: int | None = None, mean: PathLike | None = None, placeholders: bool = False
+) -> LoadOptions:
     given = (inputs or {}).items()
-    return {name: item if isinstance(item, TensorSpec) else TensorSpec(tuple(item)) for name, item in given}
+    specs = {name: item if isinstance(item, TensorSpec) else TensorSpec(tuple(item)) for name, item in given}
+    return LoadOptions(specs, batch, placeholders, Path(mean) if mean else None)
 
 
 def _model(
-    path: PathLike, weights: PathLike | None, source_format: str | None, options: LoadOptions, outputs: tuple[str, ...]
-) -> Model:
+    path: PathLike, weights: PathLike | None = None, source_format: str | None = None,
+    options: LoadOptions = LoadOptions(), outputs: Sequence[str] = (),
+) -> Model:  # fmt: skip
     first, second = formats.files(Path(path), Path(weights) if weights else None)
     for item in (first, second):
         if item is not None and not item.exists():
             raise ConversionError("there is no such file", Origin(str(item)))
-    return Model(
-        first, second, formats.get(source_format) if source_format else formats.detect(first), options, outputs
-    )
+    source = formats.get(source_format) if source_format else formats.detect(first)
+    return Model(first, second, source, options, tuple(outputs))
 
 
 def _load(model: Model) -> Graph:
@@ -96,13 +114,23 @@ def _load(model: Model) -> Graph:
 
 def _cut(graph: Graph, model: Model) -> None:
     """--input and --output on inner tensors."""
-    inner = [_value(graph, name) for name in model.options.inputs]
+    inner = [_inner(graph, name, spec) for name, spec in model.options.inputs.items()]
     added = [value for value in inner if value not in graph.inputs]
     outputs = [_value(graph, name) for name in model.outputs]
     if not added and not outputs:
         return
     keep = [value for value in graph.inputs if value in inner] if added else graph.inputs
     graph.cut(list(dict.fromkeys([*keep, *added])) if added else None, outputs or None)
+
+
+def _inner(graph: Graph, name: str, spec: TensorSpec) -> Value:
+    """The tensor that `--input` names; an inner one has the size and type it has."""
+    value = _value(graph, name)
+    if value in graph.inputs:
+        return value
+    if spec.shape not in (None, value.shape) or spec.dtype not in (None, value.dtype):
+        raise ConversionError(f"'{name}' is {value.dtype}[{text(value.shape)}] here; --input can't change that")
+    return value
 
 
 def _value(graph: Graph, name: str) -> Value:
@@ -114,34 +142,28 @@ def _value(graph: Graph, name: str) -> Value:
     raise ConversionError(f"there is no tensor '{name}'" + (f"; near: {', '.join(near)}" if near else ""))
 
 
-def save(graph: Graph, path: PathLike, *, target_format: str | None = None, force: bool = False, **options: Any) -> int:
+def save(
+    graph: Graph, path: PathLike, *, target_format: str | None = None, io_layout: str = "keep",
+    quantize: str | None = None, force: bool = False,
+) -> int:  # fmt: skip
     """Writes a copy of `graph` to `path` after the target's passes; returns the number of operators written.
 
-    options: io_layout, quantize. Raises UnsupportedError with every operator that the target lacks.
+    Raises UnsupportedError with every operator that the target lacks.
     """
-    path = Path(path)
-    target = formats.get(target_format) if target_format else formats.detect(path)
-    return _save(graph.copy(), path, target, WriteOptions(**options), force)
+    return _save(graph.copy(), _target(path, target_format, io_layout, quantize), force)
 
 
-def _save(graph: Graph, path: Path, target: Format, options: WriteOptions, force: bool) -> int:
-    if options.quantize and options.quantize not in target.quantize:
-        able = [name for name, item in formats.FORMATS.items() if options.quantize in item.quantize]
-        raise ConversionError(
-            f"{target.title} has no --quantize {options.quantize} yet; it works for {', '.join(able)}"
-        )
-    if target.name != "onnx":
+def _save(graph: Graph, target: Target, force: bool) -> int:
+    if target.format.name != "onnx":
         _require_static(graph)
     pipeline.run(graph, pipeline.COMMON)
-    change_io_layout(graph, options.io_layout)
-    extra = {"quantize": options.quantize} if options.quantize else {}
-    with whole(path, force) as written:
-        return target.save(graph, written, **extra)
+    change_io_layout(graph, target.io_layout)
+    options = {"quantize": target.quantize} if target.quantize else {}
+    with whole(target.path, force) as written:
+        return target.format.save(graph, written, **options)
 
 
 def _require_static(graph: Graph) -> None:
-    from netglot.ir.types import is_static, text
-
     for value in graph.inputs:
         if not is_static(value.shape):
             example = "x".join(str(dim) if isinstance(dim, int) else "1" for dim in value.shape or ("1",))
@@ -153,52 +175,47 @@ def _require_static(graph: Graph) -> None:
 
 def convert(
     model: PathLike, target: PathLike, *, weights: PathLike | None = None, source_format: str | None = None,
-    target_format: str | None = None, inputs: Inputs | None = None,
-    outputs: Sequence[str] = (), batch: int | None = None, io_layout: str = "keep", quantize: str | None = None,
+    target_format: str | None = None, inputs: Inputs | None = None, outputs: Sequence[str] = (),
+    batch: int | None = None, mean: PathLike | None = None, io_layout: str = "keep", quantize: str | None = None,
     plugins: Iterable[PathLike] = (), verify: bool = True, samples: int = SAMPLES, rtol: float | None = None,
     force: bool = False,
 ) -> Report:  # fmt: skip
-    """Converts `model` to `target` and, unless told not to, verifies the result. Returns the Report."""
+    """Converts `model` to `target` and, unless told not to, verifies the result on `samples` random inputs.
+
+    weights to mean: as for load(). io_layout: "keep", "nchw" or "nhwc" for inputs and outputs of rank 4. quantize:
+    None or "fp16". plugins: Python files of the user's that register layers. rtol: tolerance relative to an output's
+    largest value; by default 1e-5, or 1e-2 in half precision. force: replace an existing target.
+
+    Raises ConversionError for bad input, UnsupportedError (with every operator that can't be converted); then nothing
+    is written. A result that is not equal is no error: see Report.ok.
+    """
     from netglot.verify.report import Report
 
     start = time.perf_counter()
     for plugin in plugins:
         load_plugin(Path(plugin))
-    source = _model(model, weights, source_format, LoadOptions(_specs(inputs), batch), tuple(outputs))
-    path = Path(target)
-    target_ = formats.get(target_format) if target_format else formats.detect(path)
-    target_.require_writer()
-    require_free(path, force)
+    source = _model(model, weights, source_format, _options(inputs, batch, mean), outputs)
+    to = _target(target, target_format, io_layout, quantize)
+    require_free(to.path, force)
     graph = _load(source)
-    options = WriteOptions(io_layout, quantize)
-    report = Report(str(source.path), str(path), warnings=graph.warnings)
-    report.nodes = _save(graph.copy() if verify else graph, path, target_, options, force)
-    report.seconds, report.size = time.perf_counter() - start, size(path)
+    report = Report(str(source.path), str(to.path), warnings=graph.warnings)
+    report.nodes = _save(graph.copy() if verify else graph, to, force)
+    report.seconds, report.size = time.perf_counter() - start, size(to.path)
     if verify:
-        _prove(report, source, graph, target_, path, options, samples, rtol)
+        report.rtol = _tolerance(graph, quantize) if rtol is None else rtol
+        _prove(report, source, graph, to, samples)
     report.peak_memory = _peak_memory()
     return report
 
 
-def _prove(
-    report: Report,
-    source: Model,
-    graph: Graph,
-    target: Format,
-    path: Path,
-    options: WriteOptions,
-    samples: int,
-    rtol: float | None,
-) -> None:
+def _prove(report: Report, source: Model, graph: Graph, target: Target, samples: int) -> None:
     from netglot.verify import differences, random_inputs
 
-    expected = _open(source, graph)
-    actual = _open(Model(path, None, target))
-    report.rtol = _tolerance(graph, options.quantize) if rtol is None else rtol
+    expected, actual = _open(source, graph), _open(Model(target.path, None, target.format))
     report.expected_by, report.computed_by = expected.name, actual.name
     report.outputs, report.samples = differences(expected, actual, random_inputs(expected.inputs, samples))
     if not report.ok:
-        report.first_departure = _bisect(graph, target, options, report.rtol)
+        report.first_departure = _bisect(graph, target, report.rtol)
 
 
 def _tolerance(graph: Graph, quantize: str | None) -> float:
@@ -223,35 +240,33 @@ def _open(source: Model, graph: Graph | None = None) -> Runtime:
 
 def open_model(path: PathLike, weights: PathLike | None = None) -> Runtime:
     """A model ready to run: by its own runtime, or read into a Graph and run by ONNX Runtime where it has none here."""
-    return _open(_model(path, weights, None, LoadOptions(), ()))
+    return _open(_model(path, weights))
 
 
 def _runs_here(item: Format) -> bool:
     return item.name != "coreml" or sys.platform == "darwin"
 
 
-def _bisect(graph: Graph, target: Format, options: WriteOptions, rtol: float) -> str:
+def _bisect(graph: Graph, target: Target, rtol: float) -> str:
     """Where the target departs: converts the graph cut at one tensor after another."""
     from netglot.verify import first_departure
 
-    names = [
-        node.output.name for node in graph.nodes() if node.output.dtype is not None and node.output.dtype.kind == "f"
-    ]
-    found = first_departure(names, lambda name: _departs(graph, name, target, options, rtol))
+    nodes = [node for node in graph.nodes() if node.output.dtype is not None and node.output.dtype.kind == "f"]
+    found = first_departure([node.output.name for node in nodes], lambda name: _departs(graph, name, target, rtol))
     node = graph.producer(graph[found]) if found else None
     return f"'{found}' of {node.op} ({node.origin})" if node else ""
 
 
-def _departs(graph: Graph, name: str, target: Format, options: WriteOptions, rtol: float) -> bool:
+def _departs(graph: Graph, name: str, target: Target, rtol: float) -> bool:
     from netglot.runtimes.onnxruntime import OnnxRuntime
     from netglot.verify import differences, random_inputs
 
     part = graph.copy()
     part.cut(outputs=[part[name]])
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"part{target.suffixes[0]}"
-        _save(part.copy(), path, target, options, force=False)
-        expected, actual = OnnxRuntime(part), _open(Model(path, None, target))
+        path = Path(folder) / f"part{target.format.suffixes[0]}"
+        _save(part.copy(), replace(target, path=path), force=False)
+        expected, actual = OnnxRuntime(part), _open(Model(path, None, target.format))
         found, _ = differences(expected, actual, random_inputs(expected.inputs, SAMPLES))
     return not all(output.ok(rtol) for output in found)
 
@@ -260,7 +275,7 @@ def verify(
     source: PathLike, target: PathLike, *, weights: PathLike | None = None, inputs: PathLike | None = None,
     samples: int = SAMPLES, rtol: float | None = None,
 ) -> Report:  # fmt: skip
-    """Compares two models: same inputs, same outputs. `inputs`: an .npz file instead of random samples."""
+    """Compares two models: same inputs, same outputs. `inputs`: an .npz file instead of `samples` random ones."""
     from netglot.verify import RTOL, Report, differences, random_inputs, read_inputs
 
     expected, actual = open_model(source, weights), open_model(target)

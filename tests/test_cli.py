@@ -104,6 +104,34 @@ def test_batch_input_output_and_layout(here: Path) -> None:
     assert [value.name for value in graph.outputs] == ["prob"]
 
 
+def test_an_inner_tensor_has_the_shape_it_has(here: Path) -> None:
+    message = refused(here, 2, "convert", PROTOTXT, WEIGHTS, "-o", "a.onnx", "--input", "pool1:1x24x9x9")
+    assert "'pool1' is float32[1x24x5x5] here" in message
+    both = ["--input", "data:1x1x8x8", "--batch", "2"]
+    assert run("convert", PROTOTXT, WEIGHTS, "-o", "a.onnx", *both).exit_code == 0
+
+
+def test_a_mean_image_is_subtracted(here: Path) -> None:
+    """Expected: the network without it, fed with what is left."""
+    import numpy as np
+
+    import netglot
+    from netglot.convert import open_model
+
+    goldens = ROOT / "tests" / "caffe" / "goldens"
+    mean = np.load(goldens / "mean.npz")
+    mean = mean[mean.files[0]].reshape(-1, *mean[mean.files[0]].shape[-3:])
+    shape = "x".join(map(str, mean.shape))
+    (here / "net.prototxt").write_text(
+        f'input: "data" input_shape {{ dim: {shape.replace("x", " dim: ")} }}\n'
+        'layer { name: "y" type: "Power" bottom: "data" top: "y" power_param { scale: 2 } }'
+    )
+    netglot.convert("net.prototxt", "net.tflite", mean=goldens / "mean.binaryproto")
+    x = np.random.default_rng(0).random(mean.shape, np.float32) * 255
+    found = open_model("net.tflite").run({"data": x})["y"]
+    assert np.allclose(found, 2 * (x - mean), rtol=1e-5, atol=1e-3)
+
+
 def test_fp16(here: Path) -> None:
     for name in ("a.mlpackage", "a.tflite"):
         assert run("convert", PROTOTXT, WEIGHTS, "-o", name, "--quantize", "fp16").exit_code == 0
