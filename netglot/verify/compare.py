@@ -17,7 +17,10 @@ RTOL = {"float32": 1e-5, "float16": 1e-2}  # by what either side computes in
 TINY = 1e-30  # the scale of an output that is all zeros
 
 # A target that lacks the left type may give the right one.
-NARROWED = {np.dtype(np.int64): np.dtype(np.int32), np.dtype(np.float64): np.dtype(np.float32)}
+NARROWED: dict[np.dtype, np.dtype] = {
+    np.dtype(np.int64): np.dtype(np.int32),
+    np.dtype(np.float64): np.dtype(np.float32),
+}
 
 
 @dataclass(frozen=True)

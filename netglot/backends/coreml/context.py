@@ -23,7 +23,7 @@ MAX_RANK = 5
 SMALL = 10  # coremltools writes constants with fewer elements into the program, not into the weights file
 
 # MIL's name for the type that stores an ONNX type. There is nothing wider than 32 bits in Core ML.
-MIL_TYPES = {
+MIL_TYPES: dict[np.dtype, str] = {
     np.dtype(name): mil
     for name, mil in {"float32": "fp32", "float16": "fp16", "int32": "int32", "int64": "int32", "bool": "bool"}.items()
 }

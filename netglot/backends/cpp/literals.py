@@ -9,7 +9,7 @@ import numpy as np
 
 from netglot.backends.lowering import NotMappedError
 
-C_TYPES = {
+C_TYPES: dict[np.dtype, str] = {
     np.dtype("float32"): "float",
     np.dtype("float64"): "double",
     np.dtype("bool"): "bool",
@@ -19,7 +19,10 @@ BLOCK = 1 << 16  # elements turned into text at once
 
 _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
 # dtype -> type of its bits, bits of the mantissa, bits of the exponent, digits of the exponent, ending of a literal
-_FLOATS = {np.dtype("float32"): (np.uint32, 23, 8, 3, b"f,"), np.dtype("float64"): (np.uint64, 52, 11, 4, b",")}
+_FLOATS: dict[np.dtype, tuple[Any, int, int, int, bytes]] = {
+    np.dtype("float32"): (np.uint32, 23, 8, 3, b"f,"),
+    np.dtype("float64"): (np.uint64, 52, 11, 4, b","),
+}
 
 
 def c_type(dtype: np.dtype | None) -> str:

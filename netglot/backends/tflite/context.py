@@ -17,7 +17,7 @@ from netglot.registry import registry
 if TYPE_CHECKING:
     from netglot.registry import Function
 
-TENSOR_TYPES = {
+TENSOR_TYPES: dict[np.dtype, int] = {
     np.dtype(name): getattr(tfl.TensorType, name.upper())
     for name in ("float32", "float16", "float64", "int8", "int16", "int32", "int64", "uint8", "uint32", "bool")
 }
