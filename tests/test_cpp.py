@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from netglot.backends.cpp import save
@@ -95,7 +95,7 @@ def test_real_networks_equal_onnx_runtime(name: str, tmp_path: Path) -> None:
         assert_close(found[key], value, 1e-5)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25)
 @given(graphs.graphs())
 def test_random_graphs_equal_onnx_runtime(tmp_path_factory: pytest.TempPathFactory, graph: Graph) -> None:
     """What the table of operators can't show: views, memory taken over, values that live long."""

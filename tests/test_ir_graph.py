@@ -7,7 +7,7 @@ from collections.abc import Callable
 import networkx as nx
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from netglot.errors import ConversionError
@@ -16,9 +16,6 @@ from netglot.ir.graph import Graph, Node, Value
 from netglot.ir.text import parse
 from netglot.runtimes.onnxruntime import OnnxRuntime
 from tests.graphs import FLOAT, differences, feed, graphs
-
-settings.register_profile("graphs", deadline=None, suppress_health_check=list(HealthCheck))
-settings.load_profile("graphs")
 
 
 def run(graph: Graph) -> dict[str, np.ndarray]:

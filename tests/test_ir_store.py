@@ -11,7 +11,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from netglot.errors import ConversionError, Origin
 from netglot.ir.builder import Builder
@@ -20,8 +20,6 @@ from netglot.ir.store import load, save
 from netglot.ir.text import parse
 from tests.graphs import differences, graphs
 
-LAZY = settings(deadline=None, suppress_health_check=list(HealthCheck))
-
 
 def again(graph: Graph) -> Graph:
     with tempfile.TemporaryDirectory() as folder:
@@ -29,7 +27,6 @@ def again(graph: Graph) -> Graph:
         return load(Path(folder))
 
 
-@LAZY
 @given(graphs())
 def test_round_trip(graph: Graph) -> None:
     assert not list(differences(graph, again(graph)))

@@ -7,7 +7,7 @@ import zlib
 import ml_dtypes
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from netglot.errors import ConversionError, Origin
@@ -57,7 +57,6 @@ def test_the_hash_tells_weights_apart() -> None:
     assert len(texts) == 3
 
 
-@settings(deadline=None)
 @given(graphs())
 def test_round_trip(graph: Graph) -> None:
     text = to_text(graph, limit=10**6)

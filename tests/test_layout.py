@@ -85,7 +85,7 @@ def steps(most: int, names: list[str] = STEPS) -> st.SearchStrategy[list[tuple[s
     return st.lists(st.tuples(st.sampled_from(names), picks, picks), min_size=1, max_size=most)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps(12))
 def test_any_graph_computes_the_same_before_and_after_and_on_litert(recipe: list[tuple[str, int, int]]) -> None:
     graph = random_graph(recipe)
@@ -143,7 +143,7 @@ def _choices(graph: Graph, node: Node) -> list[Ends]:
     return list(both) if fixed is Side.FREE else [fixed]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(steps(5, ["conv", "relu", "add", "last", "first", "merge", "softmax"]))
 def test_no_choice_of_layouts_moves_less(recipe: list[tuple[str, int, int]]) -> None:
     graph = random_graph(recipe, sensible=True)

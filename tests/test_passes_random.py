@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from netglot.ir.graph import Graph
 from netglot.ir.text import to_text
@@ -15,8 +15,6 @@ from netglot.passes.reshapes import merge_reshapes
 from netglot.passes.transposes import merge_transposes
 from netglot.runtimes.onnxruntime import OnnxRuntime
 from tests.graphs import feed, graphs
-
-LAZY = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def interface(graph: Graph) -> list[tuple[object, ...]]:
@@ -33,7 +31,6 @@ def assert_same_results(before: Graph, after: Graph) -> None:
         assert np.abs(actual[name] - wanted).max(initial=0) <= 1e-5 * scale, name
 
 
-@LAZY
 @given(graphs())
 def test_common(graph: Graph) -> None:
     after = run(graph.copy(), COMMON, check=True)
@@ -44,7 +41,7 @@ EACH: list[Pass] = list(dict.fromkeys([*COMMON, merge_casts, merge_reshapes, mer
 
 
 @pytest.mark.parametrize("one", EACH, ids=lambda one: one.__name__)
-@settings(LAZY, max_examples=40)
+@settings(max_examples=40)
 @given(graph=graphs())
 def test_each_alone(one: Pass, graph: Graph) -> None:
     """Equal results, and it says truly whether it changed anything."""
@@ -55,7 +52,6 @@ def test_each_alone(one: Pass, graph: Graph) -> None:
     assert changed or to_text(after) == to_text(twin)
 
 
-@LAZY
 @given(graphs())
 def test_it_comes_to_rest(graph: Graph) -> None:
     """No two passes undo each other. One round does nearly all; a second may find what the first laid bare."""
