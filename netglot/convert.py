@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import resource
 import sys
 import tempfile
 import time
@@ -319,6 +318,10 @@ def load_plugin(path: Path) -> None:
 
 
 def _peak_memory() -> int:
-    """Bytes of resident memory at the worst moment of this process."""
+    """Bytes of resident memory at the worst moment of this process; 0 where the system does not say (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

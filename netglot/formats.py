@@ -20,7 +20,6 @@ class Format:
     reader: str = ""
     writer: str = ""
     runtime: str = ""
-    is_folder: bool = False
     quantize: frozenset[str] = frozenset()
 
     def require_writer(self) -> None:
@@ -56,21 +55,13 @@ FORMATS = {
         Format("tflite", "TensorFlow Lite", (".tflite",), writer="netglot.backends.tflite",
                runtime="netglot.runtimes.litert:LiteRT", quantize=FP16),
         Format("cpp", "C++ source", ("_cpp",), writer="netglot.backends.cpp",
-               runtime="netglot.runtimes.compiled:CompiledCpp", is_folder=True),
+               runtime="netglot.runtimes.compiled:CompiledCpp"),
         Format("keras", "Keras", (".keras", ".h5", ".hdf5")),
         Format("tensorflow", "TensorFlow", (".pb", ".pbtxt", ".meta")),
         Format("pytorch", "PyTorch", (".pt2", ".pt", ".pth")),
         Format("mxnet", "MXNet", ("-symbol.json", ".params")),
     )
 }  # fmt: skip
-
-
-def sources() -> list[str]:
-    return [name for name, item in FORMATS.items() if item.reader]
-
-
-def targets() -> list[str]:
-    return [name for name, item in FORMATS.items() if item.writer]
 
 
 def get(name: str) -> Format:

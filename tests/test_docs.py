@@ -37,3 +37,22 @@ def test_the_readme_shows_the_command_as_it_is() -> None:
         options = CliRunner().invoke(main, [command, "--help"]).output
         for flag in re.findall(r"--[a-z-]+", shown.group()):
             assert flag in options, f"netglot {command} {flag}"
+
+
+def test_the_plugin_of_the_guide_works(tmp_path: Path) -> None:
+    import numpy as np
+
+    import netglot
+    from netglot.convert import open_model
+
+    code = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "plugins.md").read_text(), re.DOTALL)
+    assert code
+    (tmp_path / "my_layers.py").write_text(code[1])
+    (tmp_path / "net.prototxt").write_text(
+        'input: "x" input_shape { dim: 1 dim: 2 dim: 3 dim: 4 }\n'
+        'layer { name: "y" type: "Swishy" bottom: "x" top: "y" swishy_param { beta: 2 } }'
+    )
+    netglot.convert(tmp_path / "net.prototxt", tmp_path / "net.tflite", plugins=[tmp_path / "my_layers.py"])
+    x = np.random.default_rng(0).standard_normal((1, 2, 3, 4)).astype(np.float32)
+    found = open_model(tmp_path / "net.tflite").run({"x": x})["y"]
+    assert np.allclose(found, x / (1 + np.exp(-2 * x)), atol=1e-6)

@@ -149,3 +149,18 @@ def test_onnx_sources_convert(name: str, target: str, tmp_path: Path) -> None:
     """Expected: ONNX Runtime on the original file."""
     report = netglot.convert(model(f"onnx/{name}.onnx"), tmp_path / TARGETS[target])
     assert report.ok, report.to_json()
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_io_layout_in_every_target(target: str, tmp_path: Path) -> None:
+    """Channels-last inputs and outputs: fed and read so, mtcnn_det1 equals what real Caffe computes channels-first."""
+    net = NETS[1]
+    prototxt, weights = net.files
+    report = netglot.convert(prototxt, tmp_path / TARGETS[target], weights=weights, io_layout="nhwc")
+    assert report.ok, report.to_json()
+    fed = {net.input: np.ascontiguousarray(net.inputs()[net.input].transpose(0, 2, 3, 1))}
+    found = run_file(tmp_path / TARGETS[target], fed)
+    for name, value in expected(net, tmp_path).items():
+        last = value.transpose(0, 2, 3, 1)
+        assert found[name].shape == last.shape
+        assert np.abs(found[name] - last).max() <= RTOL * np.abs(last).max(), name

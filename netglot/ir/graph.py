@@ -251,10 +251,11 @@ class Graph:
         if self._owns(old):
             if new in self.inputs or new in self.outputs or new.is_constant or not self._owns(new):
                 raise ValueError(f"the output '{old.name}' can't become '{new.name}', which has a name of its own")
-            self._swap_names(old, new)
+            self.swap_names(old, new)
         self.outputs = [new if out is old else out for out in self.outputs]
 
-    def _swap_names(self, a: Value, b: Value) -> None:
+    def swap_names(self, a: Value, b: Value) -> None:
+        """For a value that takes the place of an output, which keeps its name."""
         a.name, b.name = b.name, a.name
         self._names[a.name], self._names[b.name] = a, b
 

@@ -202,4 +202,4 @@ def _move(graph: Graph, value: Value, readers: list[Node | None], to_last: bool)
     graph.add_node(Node("Identity", [value], [moved]))
     if None in readers:
         graph.outputs = [moved if out is value else out for out in graph.outputs]
-        graph._swap_names(value, moved)
+        graph.swap_names(value, moved)

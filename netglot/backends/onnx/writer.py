@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,6 @@ from netglot.ir.graph import Graph, Node, Value
 from netglot.ir.schema import attribute_proto, schema, type_proto
 from netglot.ir.versions import signature
 from netglot.passes.expand_extensions import expand_extensions
-
-Stub = Callable[[Value], onnx.TensorProto]
 
 
 def save(

@@ -77,7 +77,7 @@ def _cast_end(graph: Graph, value: Value, dtype: np.dtype | None) -> None:
     """Puts a Cast between an input or an output of the graph, which keeps its name and type, and `value`."""
     assert dtype is not None
     twin = graph.add_value(f"{value.name}/float32", dtype, value.shape)
-    graph._swap_names(value, twin)
+    graph.swap_names(value, twin)
     if value in graph.inputs:
         graph.inputs = [twin if v is value else v for v in graph.inputs]
         graph.add_node(Node("Cast", [twin], [value], {"to": to_onnx(FLOAT)}))
