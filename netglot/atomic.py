@@ -30,7 +30,10 @@ def whole(path: Path, force: bool = False) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix=".netglot-", dir=path.parent) as folder:
         written = Path(folder) / path.name
         yield written
-        for item in sorted(Path(folder).iterdir(), key=lambda item: item == written):
+        items = sorted(Path(folder).iterdir(), key=lambda item: item == written)  # the model itself last
+        for item in items:
+            require_free(path.with_name(item.name), force)
+        for item in items:
             _move(item, path.with_name(item.name))
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FILE = click.Path(path_type=Path)
 MEGA = 1e6
+INTERRUPTED = 130  # as shells say it; click would say 1, which here means "not equal"
 
 
 _INPUT = re.compile(r"(?P<name>.+?)(?::(?P<shape>\d+(?:x\d+)*))?(?::(?P<dtype>[a-z]+\d*))?")
@@ -58,6 +59,8 @@ def _reports_errors(command: Callable[..., None]) -> Callable[..., None]:
             for problem in error.problems:
                 click.echo(f"netglot: {problem}", err=True)
             sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
         except (click.ClickException, BrokenPipeError):  # click ends quietly where the reader is gone
             raise
         except (OSError, MemoryError) as error:

@@ -169,6 +169,29 @@ def test_an_existing_output_is_kept_without_force(here: Path) -> None:
     assert sorted(item.name for item in here.iterdir()) == ["a.mlpackage", "a.onnx"]
 
 
+def test_a_second_file_where_there_are_no_weights(here: Path) -> None:
+    """The second argument is the weights, not the output: said, not ignored."""
+    assert run("convert", PROTOTXT, WEIGHTS, "-o", "a.onnx", "--no-verify").exit_code == 0
+    (here / "b.tflite").write_text("")
+    assert "-o says what to write" in refused(here, 2, "convert", "a.onnx", "b.tflite", "--to", "tflite")
+
+
+def test_a_data_file_in_the_way_is_kept_too(here: Path) -> None:
+    from netglot.atomic import whole
+    from netglot.errors import ConversionError
+
+    def write() -> None:
+        with whole(here / "a.onnx") as written:
+            written.write_text("model")
+            written.with_name("a.onnx.data").write_text("weights")
+
+    (here / "a.onnx.data").write_text("mine")
+    with pytest.raises(ConversionError, match="exists already"):
+        write()
+    assert [item.name for item in here.iterdir()] == ["a.onnx.data"]
+    assert (here / "a.onnx.data").read_text() == "mine"
+
+
 def test_not_equal_is_exit_code_1(here: Path) -> None:
     for name, text in (("a", PROTOTXT.read_text()), ("b", PROTOTXT.read_text().replace("shift: -1", "shift: -0.9"))):
         (here / f"{name}.prototxt").write_text(text)
@@ -246,6 +269,7 @@ def test_a_small_file_that_claims_ten_gigabytes(here: Path) -> None:
         (["convert", PROTOTXT, WEIGHTS, "-o", "a.keras"], "yet"),
         (["convert", PROTOTXT, WEIGHTS, "-o", "no/folder/a.onnx"], "no such folder"),
         (["convert", PROTOTXT, WEIGHTS, "-o", "a.onnx", "--plugin", "none.py"], "Python file"),
+        (["convert", "a.onnx", WEIGHTS, "-o", "b.onnx"], "no such file"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
