@@ -256,8 +256,9 @@ def test_a_missing_weights_file(package: Path) -> None:
     refuse(package, "missing")
 
 
-@pytest.mark.parametrize("path", ["../outside.mlmodel", "/etc/passwd", "nothing.mlmodel", "a\0b"])
+@pytest.mark.parametrize("path", ["../outside.mlmodel", "/etc/passwd", "nothing.mlmodel", "a\0b", "n" * 5000, "loop"])
 def test_a_manifest_that_leads_elsewhere(path: str, package: Path) -> None:
+    (package / "Data" / "loop").symlink_to("loop")
     manifest = json.loads((package / "Manifest.json").read_text())
     manifest["itemInfoEntries"][manifest["rootModelIdentifier"]]["path"] = path
     (package / "Manifest.json").write_text(json.dumps(manifest))

@@ -102,6 +102,8 @@ def test_external_data_is_mapped(tmp_path: Path) -> None:
     ({"location": "w.bin", "offset": -4}, "of a file of 16,384"),
     ({"location": "w.bin", "offset": "four"}, "invalid literal"),
     ({"location": "none.bin"}, "is not there"),
+    ({"location": "n" * 5000}, "is not there"),
+    ({"location": "loop.bin"}, "is not there"),
     ({}, "outside the model's folder"),
     ({"location": "../secret.bin"}, "outside the model's folder"),
     ({"location": "/etc/hostname"}, "outside the model's folder"),
@@ -113,6 +115,7 @@ def test_bad_external_data(tmp_path: Path, place: dict[str, object], message: st
     (folder / "w.bin").write_bytes(WEIGHT.tobytes())
     (tmp_path / "secret.bin").write_bytes(WEIGHT.tobytes())
     (folder / "link.bin").symlink_to(tmp_path / "secret.bin")
+    (folder / "loop.bin").symlink_to("loop.bin")
     with pytest.raises(ConversionError, match=message):
         load(external(folder, **place))
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from netglot.coreml_import import proto
 from netglot.errors import ConversionError, Origin
+from netglot.frontends.paths import inside
 
 _RECORD = struct.Struct("<IIQQ")  # blob_metadata of MIL's blob storage, version 2: sentinel, type, bytes, offset
 _SENTINEL = 0xDEADBEEF
@@ -38,19 +39,19 @@ def _root_model(package: Path) -> Path:
         name = manifest["itemInfoEntries"][manifest["rootModelIdentifier"]]["path"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConversionError(f"the package has no readable manifest: {error!r}", where) from None
-    file = inside(package / "Data", str(name), where)
-    if not file.is_file():
-        raise ConversionError(f"the package's model '{name}' is not there", where)
+    file = _inside(package / "Data", str(name), where)
+    if file is None:
+        raise ConversionError(f"the package's model '{name!s:.80}' is not there", where)
     return file
 
 
-def inside(folder: Path, name: str, where: Origin) -> Path:
-    """`folder / name`, links followed; ConversionError if that leaves the folder."""
-    root = folder.resolve()
-    path = (root / name).resolve() if "\0" not in name else root.parent
-    if not path.is_relative_to(root):
-        raise ConversionError(f"the path '{name}' leaves the package", where, hint="The file is broken or hostile.")
-    return path
+def _inside(folder: Path, name: str, where: Origin) -> Path | None:
+    """The file `name` of `folder`, if there is one; ConversionError if the name leaves the folder."""
+    try:
+        return inside(folder, name)
+    except ValueError as error:
+        hint = "The file is broken or hostile."
+        raise ConversionError(f"the path leaves the package: {error}", where, hint) from None
 
 
 class Blobs:
@@ -76,9 +77,9 @@ class Blobs:
 
     def _file(self, name: str, where: Origin) -> np.ndarray:
         if name not in self._files:
-            path = inside(self.root, name.removeprefix("@model_path/"), where)
-            if not path.is_file() or path.stat().st_size < 64:
-                raise ConversionError(f"the weights file '{name}' is missing or empty", where)
+            path = _inside(self.root, name.removeprefix("@model_path/"), where)
+            if path is None or path.stat().st_size < 64:
+                raise ConversionError(f"the weights file '{name:.80}' is missing or empty", where)
             data = np.memmap(path, np.uint8, "r")
             version = int(data[4:8].view("<u4")[0])
             if version != _VERSION:

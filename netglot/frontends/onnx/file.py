@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import numpy_helper
 
 from netglot.errors import ConversionError, Origin
+from netglot.frontends.paths import inside
 from netglot.frontends.wire import BYTES, VARINT, Field, fields, map_file
 from netglot.ir import types
 from netglot.ir.protobuf import key, varint
@@ -78,14 +79,11 @@ class OnnxFile:
         return data[offset : offset + length]
 
     def _data_file(self, location: str) -> np.ndarray:
-        """A data file, mapped once. It must lie in the model's folder, links resolved."""
-        folder = self.path.parent.resolve()
-        path = (folder / location).resolve()
-        if not location or Path(location).is_absolute() or not path.is_relative_to(folder):
-            raise ValueError(f"its data file '{location}' is outside the model's folder")
+        """A data file, mapped once. It must lie in the model's folder."""
+        path = inside(self.path.parent, location)
+        if path is None:
+            raise ValueError(f"its data file '{location:.80}' is not there; keep it beside the model")
         if path not in self._maps:
-            if not path.is_file():
-                raise ValueError(f"its data file '{location}' is not there; keep it beside the model")
             self._maps[path] = np.frombuffer(map_file(path), np.uint8)
         return self._maps[path]
 
