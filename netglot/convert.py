@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -196,7 +197,7 @@ def convert(
 
     start = time.perf_counter()
     for plugin in plugins:
-        load_plugin(Path(plugin))
+        load_plugin(Path(plugin).resolve())  # one file is one plugin, whatever it is called
     source = _model(model, weights, source_format, _options(inputs, batch, mean), outputs)
     to = _target(target, target_format, io_layout, quantize)
     require_free(to.path, force)
@@ -310,8 +311,9 @@ def validate(path: PathLike) -> Graph:
     return graph
 
 
+@cache
 def load_plugin(path: Path) -> None:
-    """Runs the user's file, which registers layers of their own (see docs/plugins.md)."""
+    """Runs the user's file, which registers layers of their own (see docs/plugins.md); once in a process."""
     spec = importlib.util.spec_from_file_location(f"netglot_plugin_{path.stem}", path)
     if spec is None or spec.loader is None or not path.exists():
         raise ConversionError("not a Python file", Origin(str(path)))
