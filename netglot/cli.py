@@ -33,15 +33,14 @@ _INPUT = re.compile(r"(?P<name>.+?)(?::(?P<shape>\d+(?:x\d+)*))?(?::(?P<dtype>[a
 
 def _specs(items: tuple[str, ...]) -> dict[str, Any]:
     """NAME:1x3x224x224[:float32] each, or NAME alone to cut the graph there."""
-    import numpy as np
-
     from netglot.frontends.options import TensorSpec
+    from netglot.ir.types import named
 
     def spec(match: re.Match[str]) -> TensorSpec:
         try:
-            kind = np.dtype(match["dtype"]) if match["dtype"] else None
-        except TypeError:
-            raise ConversionError(f"there is no element type '{match['dtype']}'") from None
+            kind = named(match["dtype"]) if match["dtype"] else None
+        except TypeError as error:
+            raise ConversionError(str(error)) from None
         return TensorSpec(tuple(map(int, match["shape"].split("x"))) if match["shape"] else None, kind)
 
     matches = [match for item in items if (match := _INPUT.fullmatch(item))]
@@ -88,7 +87,7 @@ def main() -> None:
 
 @main.command()
 @click.option("--from", "source_format", metavar="FMT", help="Source format; told from the files if missing.")
-@click.option("--to", "target_format", metavar="FMT", help="Target format; told from --output if missing.")
+@click.option("--to", "target_format", metavar="FMT", help="Target format; told from -o if missing.")
 @click.argument("model", type=FILE)
 @click.argument("weights", type=FILE, required=False)
 @click.option(

@@ -265,6 +265,7 @@ def test_a_small_file_that_claims_ten_gigabytes(here: Path) -> None:
         (["convert", PROTOTXT, WEIGHTS, "--to", "nonsense"], "formats are"),
         (["convert", PROTOTXT, WEIGHTS], "--to"),
         (["convert", PROTOTXT, WEIGHTS, "-o", "a.onnx", "--input", "data:axb"], "no element type 'axb'"),
+        (["convert", PROTOTXT, WEIGHTS, "-o", "a.onnx", "--input", "data:object"], "no element type 'object'"),
         (["convert", PROTOTXT, WEIGHTS, "-o", "a.onnx", "--output", "pool9"], "near: pool"),
         (["convert", PROTOTXT, WEIGHTS, "-o", "a.keras"], "yet"),
         (["convert", PROTOTXT, WEIGHTS, "-o", "no/folder/a.onnx"], "no such folder"),
