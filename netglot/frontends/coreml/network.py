@@ -41,12 +41,14 @@ class _Network:
         self.legacy = network.arrayInputShapeMapping == _RANK5
         self.g = CoreMLBuilder(Graph("coreml"))
         self.blobs: dict[str, Value | None] = {}  # None: made by an unsupported layer
+        self.named: set[Value] = set()  # what has a blob's name already
         self.problems: list[Problem] = []
 
     def read(self) -> Graph:
         for feature in self.description.input:
             with self.g.at(self.origin(feature.name)):
-                self.blobs[feature.name] = self.add_input(feature)
+                value = self.blobs[feature.name] = self.add_input(feature)
+                self.named |= {value, *self.g.graph.inputs}
         for layer in self.network.layers:
             with self.g.at(self.origin(layer.name)):
                 self.add_layer(layer)
@@ -130,9 +132,14 @@ class _Network:
         if len(results) < len(layer.output):
             raise ConversionError(f"{kind} has {len(results)} outputs, the layer names more", self.g.origin)
         for name, value in zip(layer.output, results, strict=False):
-            free = value is not None and not value.is_constant and value not in self.g.graph.inputs
-            inner = value if value is None or not free or value in self.blobs.values() else self.g.rename(value, name)
-            self.blobs[name] = inner
+            self.blobs[name] = self.under(name, value)
+
+    def under(self, name: str, value: Value | None) -> Value | None:
+        """`value` under the name of its blob, unless it has one already."""
+        if value is None or value.is_constant or value in self.named:
+            return value
+        self.named.add(value)
+        return self.g.rename(value, name)
 
     def call(self, operator: Operator, inputs: Sequence[Value | None], params: Any) -> list[Value | None]:
         given = [field.name for field, _ in params.ListFields()]

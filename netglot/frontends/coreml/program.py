@@ -41,12 +41,14 @@ class _Program:
         self.model, self.blobs, self.options, self.interface = model, blobs, options, interface
         self.g = CoreMLBuilder(Graph("coreml"))
         self.scope: dict[str, Any] = {}  # a Value, a constant (array, string, list), or UNKNOWN
+        self.named: set[Value] = set()  # what has a name of the program already
         self.tensors: dict[int, Value] = {}  # constants that are tensors already, by the id of their array
         self.problems: list[Problem] = []
 
     def read(self, function: Any, block: Any) -> Graph:
         for item in function.inputs:
-            self.scope[item.name] = self.add_input(item)
+            value = self.scope[item.name] = self.add_input(item)
+            self.named |= {value, *self.g.graph.inputs}
         for operation in block.operations:
             self.add(operation)
         if self.problems:
@@ -191,8 +193,9 @@ class _Program:
         found = value.shape or ()
         if len(found) != len(shape) or any(b is not None and a != b for a, b in zip(found, shape, strict=True)):
             raise ConversionError(f"'{item.name}' is declared {text(shape)} and computed {text(value.shape)}", where)
-        if value.is_constant or value in self.g.graph.inputs or any(value is known for known in self.scope.values()):
+        if value.is_constant or value in self.named:
             return value
+        self.named.add(value)
         return self.g.rename(value, item.name)
 
     def origin(self, name: str) -> Origin:
