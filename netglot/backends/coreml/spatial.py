@@ -83,6 +83,14 @@ def _crop_begin(auto_pad: str, pads: Ints, extra: list[int], rank: int, by_shape
 # --------------------------------------------------------------------- pooling
 
 
+def _window(x: Var, kernel: Ints, strides: Ints, dilations: Ints, auto_pad: str, pads: Ints) -> tuple[Ints, list[int]]:
+    """Strides and pads of a pooling, its defaults filled in."""
+    if any(d != 1 for d in dilations):
+        raise NotMappedError("Core ML's pooling has no dilation")
+    ones = (1,) * (x.rank - 2)
+    return strides or ones, explicit_pads(auto_pad, pads, x.shape[2:], kernel, strides or ones, ones)
+
+
 def overhang(x: Var, y: Sequence[int], kernel: Ints, strides: Ints, pads: Sequence[int]) -> list[int]:
     """How far the last window reaches beyond the padded image, by axis: ceil_mode, said as padding."""
     rank = len(kernel)
@@ -96,10 +104,7 @@ def max_pool(
     dilations: Ints = (), ceil_mode: int = 0,
 ) -> Var:  # fmt: skip
     rank = x.rank - 2
-    if any(d != 1 for d in dilations):
-        raise NotMappedError("Core ML's pooling has no dilation")
-    strides = strides or (1,) * rank
-    amounts = explicit_pads(auto_pad, pads, x.shape[2:], kernel_shape, strides, (1,) * rank)
+    strides, amounts = _window(x, kernel_shape, strides, dilations, auto_pad, pads)
     ends = [end + more for end, more in zip(amounts[rank:], overhang(x, m.output.sizes, kernel_shape, strides, amounts),
                                             strict=True)]  # fmt: skip
     return m.max_pool(x=x, kernel_sizes=kernel_shape, strides=strides, **_padding([*amounts[:rank], *ends]))
@@ -112,10 +117,7 @@ def average_pool(
 ) -> Var:  # fmt: skip
     """The overhang of ceil_mode never counts in the divisor; where padding does, it is written out as zeros first."""
     rank = x.rank - 2
-    if any(d != 1 for d in dilations):
-        raise NotMappedError("Core ML's pooling has no dilation")
-    strides = strides or (1,) * rank
-    amounts = explicit_pads(auto_pad, pads, x.shape[2:], kernel_shape, strides, (1,) * rank)
+    strides, amounts = _window(x, kernel_shape, strides, dilations, auto_pad, pads)
     more = overhang(x, m.output.sizes, kernel_shape, strides, amounts)
     count = bool(count_include_pad)
     if count and any(amounts) and any(more):
@@ -148,9 +150,7 @@ def lp_pool(
     m: CoreMLBuilder, x: Var, *, auto_pad: str, kernel_shape: Ints, strides: Ints = (), pads: Ints = (),
     dilations: Ints = (), ceil_mode: int, p: int,
 ) -> Var:  # fmt: skip
-    rank = x.rank - 2
-    if p != 2 or ceil_mode or any(d != 1 for d in dilations):
-        raise NotMappedError("Core ML has the norm 2 only, without dilation or ceil_mode")
-    strides = strides or (1,) * rank
-    amounts = explicit_pads(auto_pad, pads, x.shape[2:], kernel_shape, strides, (1,) * rank)
+    if p != 2 or ceil_mode:
+        raise NotMappedError("Core ML has the norm 2 only, without ceil_mode")
+    strides, amounts = _window(x, kernel_shape, strides, dilations, auto_pad, pads)
     return m.l2_pool(x=x, kernel_sizes=kernel_shape, strides=strides, **_padding(amounts))

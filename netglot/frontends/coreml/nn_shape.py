@@ -84,13 +84,8 @@ def transpose(g: CoreMLBuilder, x: Value, *, axes: Ints) -> Value:
     return g.Transpose(x, perm=axes)
 
 
-@nn_layer("reshapeStatic")
+@nn_layer("reshapeStatic", "rankPreservingReshape")
 def reshape_static(g: CoreMLBuilder, x: Value, *, targetShape: Ints) -> Value:
-    return g.Reshape(x, mil_shape.ints(targetShape))
-
-
-@nn_layer("rankPreservingReshape")
-def rank_preserving_reshape(g: CoreMLBuilder, x: Value, *, targetShape: Ints) -> Value:
     return g.Reshape(x, mil_shape.ints(targetShape))
 
 
