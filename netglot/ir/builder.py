@@ -30,8 +30,10 @@ class Builder:
     def at(self, origin: Origin) -> Iterator[None]:
         """Nodes added inside come from `origin`."""
         before, self.origin = self.origin, origin
-        yield
-        self.origin = before
+        try:
+            yield
+        finally:
+            self.origin = before
 
     def __getattr__(self, op: str) -> Callable[..., Any]:
         if not op[:1].isupper():
