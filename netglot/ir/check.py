@@ -21,10 +21,11 @@ def breaches(graph: Graph, outer: Set[Value] = frozenset()) -> Iterator[Problem]
     yield from _captures(graph, outer)
     yield from _names(graph)
     yield from (problem for value in graph.values() if value in graph.nx for problem in _value(graph, value))
-    for node in [item for item in graph.nx if isinstance(item, Node)]:
-        yield from _node(graph, node)
-        for body in node.subgraphs():
-            yield from breaches(body, outer | set(graph.values()))
+    nodes = [item for item in graph.nx if isinstance(item, Node)]
+    yield from (problem for node in nodes for problem in _node(graph, node))
+    bodies = [body for node in nodes for body in node.subgraphs()]
+    around = outer | set(graph.values()) if bodies else outer  # once for all of them
+    yield from (problem for body in bodies for problem in breaches(body, around))
 
 
 def _topology(graph: Graph) -> Iterator[Problem]:
