@@ -183,6 +183,13 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
         CompiledCpp(tmp_path)
 
 
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"inputs": 1}', '{"inputs": [{"name": "x"}], "outputs": []}'])
+def test_a_damaged_interface_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "interface.json").write_text(text)
+    with pytest.raises(ConversionError, match=r"interface\.json"):
+        CompiledCpp(tmp_path)
+
+
 def test_no_path_of_this_machine_is_written(tmp_path: Path) -> None:
     g = Builder(Graph("net"))
     with g.at(Origin("/home/somebody/secret/net.prototxt", "layer", 3)):

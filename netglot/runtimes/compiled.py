@@ -33,11 +33,8 @@ class CompiledCpp(Runtime):
     def __init__(self, folder: Path, flags: Sequence[str] = (), cache: Path | None = None) -> None:
         compiler = find_compiler()
         self.name = f"C++ ({_version(compiler)})"
-        interface = _interface(folder)
-        self.inputs = [_tensor(item) for item in interface["inputs"]]
-        self.outputs = [_tensor(item) for item in interface["outputs"]]
-        self._files = {item["name"]: item["file"] for item in interface["outputs"]}
-        self._inputs = {item["name"]: item["file"] for item in interface["inputs"]}
+        self.inputs, self._inputs = _interface(folder, "inputs")
+        self.outputs, self._files = _interface(folder, "outputs")
         self._program = _cached(folder, compiler, flags, cache or _user_cache())
 
     def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
@@ -70,10 +67,12 @@ def _version(compiler: str) -> str:
     return f"{'clang++' if 'clang' in about else 'g++'} {'.'.join(number.split('.')[:2])}"
 
 
-def _interface(folder: Path) -> Any:
+def _interface(folder: Path, kind: str) -> tuple[list[Tensor], dict[str, str]]:
+    """The inputs or outputs as the folder declares them, and the names of their files."""
     try:
-        return json.loads((folder / INTERFACE).read_text())
-    except (OSError, ValueError) as error:
+        items = json.loads((folder / INTERFACE).read_text(encoding="utf-8"))[kind]
+        return [_tensor(item) for item in items], {item["name"]: item["file"] for item in items}
+    except (OSError, ValueError, LookupError, TypeError) as error:
         hint = "Expected a folder written by netglot's C++ backend."
         raise ConversionError(f"can't read {INTERFACE}: {error}", Origin(str(folder)), hint) from None
 
