@@ -15,9 +15,11 @@ from netglot.backends.coreml import save
 from netglot.coreml_import import proto
 from netglot.errors import ConversionError, UnsupportedError
 from netglot.frontends.coreml import load
+from netglot.frontends.coreml.builder import MIL, CoreMLBuilder
 from netglot.frontends.options import LoadOptions, TensorSpec
 from netglot.ir.builder import Builder
 from netglot.ir.graph import Graph
+from netglot.registry import registry
 from netglot.runtimes.onnxruntime import OnnxRuntime
 from tests.oracles import model
 from tests.targets import coreml_evaluator
@@ -263,6 +265,26 @@ def test_a_manifest_that_leads_elsewhere(path: str, package: Path) -> None:
     manifest["itemInfoEntries"][manifest["rootModelIdentifier"]]["path"] = path
     (package / "Manifest.json").write_text(json.dumps(manifest))
     refuse(package, "leaves the package|is not there")
+
+
+HUGE = {
+    "fill": {"shape": (2**20, 2**20), "value": np.float32(1)},
+    "range_1d": {"start": np.float32(0), "end": np.float32(1e12), "step": np.float32(1)},
+    "one_hot": {"one_hot_vector_size": 2**31 - 1},
+    "sliding_windows": {"axis": 0, "size": 2**20},
+    "instance_norm": {},
+}
+
+
+@pytest.mark.parametrize("op", HUGE)
+def test_a_constant_that_the_file_only_claims(op: str) -> None:
+    g = CoreMLBuilder(Graph())
+    x = g.graph.add_input("x", np.dtype(np.float32), (2**40, 2**40, 8))
+    operator = registry.find(MIL, op)
+    assert operator
+    given = {name: x for name in ("x", "indices") if name in operator.attributes}
+    with pytest.raises(ConversionError, match="need a constant of"):
+        operator(g, (), given | HUGE[op])
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"rootModelIdentifier": "x", "itemInfoEntries": {"x": 1}}'])

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from netglot.errors import Origin, Problem
+from netglot.errors import ConversionError, Origin, Problem
 from netglot.ir.graph import Graph, Node, Value
 from netglot.ir.schema import DOMAIN, infer
+from netglot.ir.types import text
+
+MAX_CONSTANT = 1 << 28  # elements of a constant that no file holds: sizes in a file are only claims
 
 Argument = Value | np.ndarray | int | float | bool | Sequence[Any] | None
 
@@ -69,6 +73,12 @@ class Builder:
     def constant(self, data: Any, dtype: Any = None, name: str = "") -> Value:
         """A constant; arrays are kept by reference."""
         return self.graph.add_constant(np.asarray(data, dtype), name or f"{self.origin.layer or 'constant'}/constant")
+
+    def affordable(self, *shape: int) -> tuple[int, ...]:
+        """`shape`; ConversionError if a constant of it, computed on the way, would be that of no real network."""
+        if prod(shape) > MAX_CONSTANT:
+            raise ConversionError(f"this would need a constant of {text(shape)} numbers", self.origin)
+        return shape
 
     def warn(self, what: str, hint: str = "") -> None:
         """Notes something the user should know about the layer being read."""

@@ -18,7 +18,6 @@ from netglot.registry import registry
 if TYPE_CHECKING:
     from netglot.registry import Function
 
-MAX_CONSTANT = 1 << 28
 WRONG_FILE = "Is this the weights file that belongs to this prototxt?"
 
 
@@ -96,12 +95,6 @@ class CaffeBuilder(Builder):
     def full(self, shape: tuple[int, ...], value: float) -> Value:
         """A constant of one number. Raises what `affordable` raises."""
         return self.constant(np.full(self.affordable(*shape), value, np.float32))
-
-    def affordable(self, *shape: int) -> tuple[int, ...]:
-        """`shape`; ConversionError if a constant computed here would be that of no real network."""
-        if prod(shape) > MAX_CONSTANT:
-            raise ConversionError(f"{self.type} would need a constant of {text(shape)} numbers", self.origin)
-        return shape
 
     def unsupported(self, what: str, hint: str = "") -> UnsupportedError:
         """The error for a mode of a layer that can't be expressed; all of them are reported together."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import numpy as np
 
 from netglot.errors import UnsupportedError
@@ -222,7 +224,7 @@ def one_hot(
 ) -> Value:  # fmt: skip
     """Not by ONNX's OneHot, which ONNX Runtime has for few types."""
     axis %= indices.rank + 1
-    classes = g.vector(np.arange(one_hot_vector_size, dtype=np.int32), indices.rank + 1, axis)
+    classes = g.vector(np.arange(*g.affordable(one_hot_vector_size), dtype=np.int32), indices.rank + 1, axis)
     hot = g.Equal(g.Unsqueeze(indices, [axis]), classes)
     return g.Where(hot, g.constant(on_value), g.constant(off_value))
 
@@ -237,7 +239,7 @@ def reverse_sequence(g: CoreMLBuilder, *, x: Value, lengths: Value, seq_axis: in
 
 @mil_op("fill")
 def fill(g: CoreMLBuilder, *, shape: Ints, value: np.ndarray) -> Value:
-    return g.constant(np.broadcast_to(value, shape))
+    return g.constant(np.broadcast_to(value, g.affordable(*shape)))
 
 
 @mil_op("shape")
@@ -247,7 +249,9 @@ def shape_of(g: CoreMLBuilder, *, x: Value) -> Value:
 
 @mil_op("range_1d")
 def range_1d(g: CoreMLBuilder, *, start: np.ndarray, end: np.ndarray, step: np.ndarray) -> Value:
-    return g.constant(np.arange(start.item(), end.item(), step.item()).astype(start.dtype))
+    first, last, by = start.item(), end.item(), step.item()
+    g.affordable(ceil((last - first) / by))
+    return g.constant(np.arange(first, last, by).astype(start.dtype))
 
 
 @mil_op("sliding_windows")
@@ -255,4 +259,5 @@ def sliding_windows(g: CoreMLBuilder, *, x: Value, axis: int, size: int, stride:
     """Every window along `axis`, as two axes: which window, which element in it."""
     axis %= x.rank
     count = (x.sizes[axis] - size) // stride + 1
+    g.affordable(count, size)
     return g.Gather(x, ints(np.arange(count)[:, None] * stride + np.arange(size)), axis=axis)

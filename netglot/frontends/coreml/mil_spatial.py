@@ -88,6 +88,7 @@ def batch_norm(
 def _scale_shift(
     g: CoreMLBuilder, gamma: Value | None, beta: Value | None, shape: Ints, dtype: np.dtype | None
 ) -> tuple[Value, Value]:
+    g.affordable(*shape)
     return gamma or g.constant(np.ones(shape, dtype)), beta or g.constant(np.zeros(shape, dtype))
 
 
