@@ -21,6 +21,7 @@ from netglot.backends.tflite.peephole import peephole
 from netglot.backends.tflite.writer import prepare, save, side
 from netglot.ir.builder import Builder
 from netglot.ir.graph import Graph, Node, Value
+from netglot.ir.text import parse
 from netglot.passes.dead_code import remove_dead_code
 from netglot.passes.duplicates import merge_duplicates
 from netglot.passes.flatten_layout import flatten_channels_last
@@ -270,6 +271,17 @@ def test_a_transposition_of_rows_is_not_a_shuffle() -> None:
     y = g.Transpose(g.Reshape(x, [2, 2, 2, 3, 6]), perm=(0, 1, 3, 2, 4))
     g.graph.outputs = [g.Reshape(y, [2, 4, 3, 6])]
     assert not shuffle_channels_last(g.graph)
+
+
+def test_an_output_that_is_an_input_keeps_its_name() -> None:
+    graph = parse("""
+        graph g(x: float32[1x2x3x4]) -> x, y {
+          y: float32[1x2x3x4] = Relu(x)
+        }""")
+    change_io_layout(graph, "nhwc")
+    graph.check()
+    assert [value.name for value in graph.inputs] == ["x"]
+    assert [(value.name, value.shape) for value in graph.outputs] == [("x", (1, 3, 4, 2)), ("y", (1, 3, 4, 2))]
 
 
 @pytest.mark.parametrize("io_layout", ["keep", "nhwc"])
