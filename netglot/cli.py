@@ -101,7 +101,9 @@ def main() -> None:
 )
 @click.option("--io-layout", type=click.Choice(["keep", "nchw", "nhwc"]), default="keep", help="Of inputs and outputs.")
 @click.option("--batch", type=click.IntRange(1), help="Size of the first axis of every input.")
-@click.option("--quantize", type=click.Choice(["fp16"]), help="Store weights in fewer bits.")
+@click.option(
+    "--quantize", type=click.Choice(["fp16"]), help="Half-precision weights; ONNX and Core ML compute in it, too."
+)
 @click.option("--plugin", "plugins", type=FILE, multiple=True, help="A Python file of yours that registers layers.")
 @click.option("--no-verify", is_flag=True, help="Write without proving that the result is equal.")
 @click.option("--report", "report_file", type=FILE, help="Write the figures as JSON, too.")
