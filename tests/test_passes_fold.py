@@ -44,3 +44,11 @@ def test_folds_as_onnx_runtime_computes(row: Row) -> None:
         assert found
         assert (found.array.dtype, found.array.shape) == (wanted.dtype, wanted.shape)
         np.testing.assert_allclose(found.array, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_a_broadcast_constant_is_no_licence_for_a_large_one() -> None:
+    """One number that stands for 4 GB must not become 4 GB."""
+    g = Builder()
+    zeros = g.graph.add_constant(np.broadcast_to(np.float32(0), (1024, 1024, 1024)), "zeros")
+    g.graph.outputs = [g.Neg(zeros, name="y")]
+    assert not fold_constants(g.graph)

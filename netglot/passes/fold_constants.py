@@ -82,11 +82,16 @@ def _results(node: Node) -> Sequence[np.ndarray] | None:
 
 
 def _is_small(node: Node) -> bool:
-    given = sum(value.array.nbytes for value in node.inputs if value is not None)
+    given = sum(_stored_bytes(value.array) for value in node.inputs if value is not None)
     if not all(types.is_static(value.shape) and value.dtype for value in node.outputs):
         return node.op == "NonZero"  # bounded by its input
     made = sum(types.element_count(value.shape) * value.dtype.itemsize for value in node.outputs if value.dtype)
     return made <= given + GROWTH
+
+
+def _stored_bytes(array: np.ndarray) -> int:
+    """What lies in memory: along an axis that is broadcast, one element stands for all."""
+    return array.itemsize * prod(n for n, step in zip(array.shape, array.strides, strict=True) if step)
 
 
 def _evaluate(node: Node) -> Sequence[np.ndarray] | None:
