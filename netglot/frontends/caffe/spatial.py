@@ -12,6 +12,7 @@ from netglot.errors import ConversionError
 from netglot.frontends.caffe.builder import CaffeBuilder, caffe_layer
 from netglot.frontends.caffe.prototxt import Message
 from netglot.ir.graph import Value
+from netglot.ir.types import text
 
 Ints = tuple[int, ...]
 
@@ -56,6 +57,8 @@ def convolution(
     """Cross-correlation over the axes after `axis` (base_conv_layer.cpp) and its kin; output sizes round down."""
     channels_at = g.axis(x, axis)
     rank = x.rank - channels_at - 1
+    if rank < 1:
+        raise ConversionError(f"{g.type} has no spatial axes after axis {channels_at} of {text(x.shape)}", g.origin)
     over = Window(
         window(g, "kernel_size", kernel_size, kernel_h, kernel_w, rank, None),
         window(g, "stride", stride, stride_h, stride_w, rank, 1),
@@ -63,6 +66,8 @@ def convolution(
         window(g, "dilation", dilation, 0, 0, rank, 1),
     )
     lead, image = x.sizes[:channels_at], x.sizes[channels_at:]
+    if g.type != "Deconvolution":
+        _require_fit(g, image[1:], over)
     images = x if channels_at == 1 else g.Reshape(x, [prod(lead), *image])
     if g.type == "Im2col":
         return im2col(g, images, over)
@@ -74,6 +79,13 @@ def convolution(
     w = bilinear(g, weight, weight_filler, shape)
     y = g.op(op, [images, w, g.weight(bias, outputs) if bias_term else None], group=groups, **over.attributes)
     return y if channels_at == 1 else g.Reshape(y, [*lead, *y.sizes[1:]])
+
+
+def _require_fit(g: CaffeBuilder, image: Ints, over: Window) -> None:
+    """Caffe's division of a negative size rounds towards zero: it goes on with a window that lies partly outside."""
+    spans = [(kernel - 1) * dilation + 1 for kernel, dilation in zip(over.kernel, over.dilations, strict=True)]
+    if any(span > size + 2 * pad for span, size, pad in zip(spans, image, over.pads, strict=True)):
+        raise ConversionError(f"the kernel {tuple(spans)} is larger than the image {image}", g.origin)
 
 
 def _learned(kind: str, inputs: int, outputs: int, groups: int, kernel: Ints) -> tuple[str, Ints]:
