@@ -110,8 +110,9 @@ def test_refusals_are_listed_all_at_once(tmp_path: Path) -> None:
     x = g.graph.inputs[0]
     a = g.MaxPool(x, kernel_shape=(2, 2), dilations=(2, 2))
     b = g.Resize(x, None, None, np.array([1, 3, 9, 9]), mode="cubic")
+    after = g.Relu(a)  # nothing is known of what it reads
     with pytest.raises(UnsupportedError) as refused:
-        written(g, a, b, folder=tmp_path)
+        written(g, after, b, folder=tmp_path)
     assert [word in str(refused.value) for word in ("dilation", "cubic")] == [True, True]
     assert not (tmp_path / "net.mlpackage").exists()
 

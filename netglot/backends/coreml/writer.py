@@ -110,6 +110,8 @@ class _Program:
 
     def _call(self, operator: Operator, node: Node, arguments: Sequence[Any], attributes: Mapping[str, Any]) -> None:
         _check_node(node)
+        if any(value not in self.vars for value in node.inputs if value is not None and not value.is_constant):
+            return  # what makes it was refused: lowering.lower goes on only to find what else is
         inputs = [
             self._argument(item, as_var=parameter.annotation is Var)
             for item, parameter in zip(_inputs(node, arguments), operator.positional, strict=False)
