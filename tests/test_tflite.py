@@ -205,6 +205,15 @@ def test_a_network_is_what_one_would_write_by_hand(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("op", ["Conv", "MaxPool"])
+def test_a_constant_image_is_turned_too(op: str, tmp_path: Path) -> None:
+    g = Builder(Graph("net"))
+    x, picture = image(g, 1, 4, 3, 3), const((1, 4, 4, 4))
+    y = g.Conv(picture, const((4, 4, 2, 2))) if op == "Conv" else g.MaxPool(picture, kernel_shape=(2, 2))
+    g.graph.outputs = [g.Add(x, y)]
+    check(g.graph, tmp_path)
+
+
 def test_no_transpose_where_inputs_are_channels_last(tmp_path: Path) -> None:
     graph = network()
     change_io_layout(graph, "nhwc")

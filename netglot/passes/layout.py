@@ -52,10 +52,13 @@ def choose_layout(graph: Graph, side: Callable[[Node], Ends], io_last: Callable[
 
     `side` gives each node's side; `io_last` says which inputs and outputs of the graph are stored channels-last.
     """
+    channels_last_nodes = [node for node in graph.nodes() if side(node) is Side.LAST]
     network = _network(graph, side, io_last)
     _, (last, _) = nx.minimum_cut(network.flow, Side.LAST, Side.FIRST, flow_func=boykov_kolmogorov)
     for value in [value for value in graph.values() if _spatial(value)]:
         _annotate(graph, network, value, last)
+    for node in channels_last_nodes:
+        _turn_constant(graph, node)
 
 
 @dataclass
@@ -190,6 +193,18 @@ def _annotate(graph: Graph, network: _Network, value: Value, last: set[Vertex]) 
     crossing = [node for vertex, node in network.readers(graph, value) if (vertex in last) != is_last]
     if crossing:
         _move(graph, value, crossing, not is_last)
+
+
+def _turn_constant(graph: Graph, node: Node) -> None:
+    """An image that is constant is no part of the cut: the node gets one of its own, stored as it wants it."""
+    image = node.inputs[0]
+    if image is None or image.data is None or len(image.data.shape) < 3:
+        return
+    turned = graph.add_constant(image.data, image.name)
+    turned.layout = channels_last(turned.rank)
+    graph.set_inputs(node, [turned, *node.inputs[1:]])
+    if not graph.uses(image):
+        graph.remove_value(image)
 
 
 def _move(graph: Graph, value: Value, readers: list[Node | None], to_last: bool) -> None:
