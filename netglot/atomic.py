@@ -13,6 +13,8 @@ from netglot.errors import ConversionError, Origin
 
 def require_free(path: Path, force: bool) -> None:
     """Raises ConversionError unless `path` can be written: its folder is there, and nothing is lost without `force`."""
+    if not path.name:
+        raise ConversionError("the output needs a name of its own", Origin(str(path)))
     if path.exists() and not force:
         raise ConversionError("it exists already", Origin(str(path)), "Say --force to replace it.")
     if not path.parent.is_dir():

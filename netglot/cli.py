@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netglot import __version__
-from netglot.errors import BAD_INPUT, ConversionError
+from netglot.errors import BAD_INPUT, ConversionError, Origin
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -118,6 +118,8 @@ def convert(
         raise click.UsageError("say --to FMT or -o OUT")
     from netglot.convert import convert as run
 
+    if report_file and (report_file.is_dir() or not report_file.parent.is_dir()):
+        raise ConversionError("the report can't be written there", Origin(str(report_file)))
     target = out or _default_output(weights or model, str(target_format))
     with _progress(f"{model.name} → {target.name}"):
         report = run(
@@ -142,6 +144,8 @@ def _default_output(source: Path, target_format: str) -> Path:
 @_reports_errors
 def inspect(model: Path, weights: Path | None, as_text: bool, as_json: bool) -> None:
     """Shows what MODEL holds; a Caffe prototxt can be inspected without weights."""
+    if as_text and as_json:
+        raise click.UsageError("--text or --json, not both")
     from netglot.convert import load
 
     graph = load(model, weights, placeholders=True)
@@ -191,7 +195,7 @@ def _print_summary(graph: Graph) -> None:
 @click.argument("target", type=FILE)
 @click.option("--inputs", type=FILE, help="An .npz file of inputs, instead of random ones.")
 @click.option("--samples", type=click.IntRange(1), default=4, show_default=True, help="How many random inputs.")
-@click.option("--rtol", type=float, help="Tolerance relative to an output's largest value.")
+@click.option("--rtol", type=click.FloatRange(0, 1), help="Tolerance relative to an output's largest value.")
 @_reports_errors
 def verify(source: Path, target: Path, **options: Any) -> None:
     """Runs SOURCE and TARGET on the same inputs and compares every element of every output."""

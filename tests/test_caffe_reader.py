@@ -443,3 +443,19 @@ def test_mutilated_prototxts_are_errors_not_crashes(case: Case, folder: Folder) 
             changed[place] = str(rng.choice([*STRANGE, *words]))
         with contextlib.suppress(ConversionError):
             folder.load(" ".join(changed), blobs)
+
+
+SHARED_MEMORY = """
+input: "x" input_shape { dim: 1 dim: 2 dim: 3 dim: 4 }
+layer { name: "split" type: "Split" bottom: "x" top: "a" top: "b" }
+layer { name: "relu" type: "ReLU" bottom: "a" top: "TOP" }
+layer { name: "abs" type: "AbsVal" bottom: "b" top: "c" }"""
+
+
+@pytest.mark.parametrize(("top", "warned"), [("a", True), ("other", False)])
+def test_memory_that_caffe_shares_is_warned_of(top: str, warned: bool, tmp_path: Path) -> None:
+    """In Caffe the tops of a Split are one piece of memory: an in-place ReLU on `a` changes `b` as well."""
+    path = tmp_path / "net.prototxt"
+    path.write_text(SHARED_MEMORY.replace("TOP", top))
+    found = [str(warning) for warning in load(path).warnings]
+    assert any("Caffe would change b" in warning and "layer 'relu'" in warning for warning in found) is warned

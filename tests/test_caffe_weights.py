@@ -97,7 +97,7 @@ def nothing(file: h5py.File) -> None:
         (text, "not plain numbers in one piece"),
         (no_index, "no blob"),
         (cycle, "there twice"),
-        (nothing, "no layer with weights"),
+        (nothing, "no layer in this file"),
     ],
 )
 def test_hdf5_that_caffe_does_not_write(write: Callable[[h5py.File], None], what: str, tmp_path: Path) -> None:

@@ -192,6 +192,23 @@ def test_a_data_file_in_the_way_is_kept_too(here: Path) -> None:
     assert (here / "a.onnx.data").read_text() == "mine"
 
 
+def test_what_can_not_be_verified_is_not_left_behind(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda *_: None)
+    message = refused(here, 2, "convert", PROTOTXT, WEIGHTS, "-o", "a_cpp")
+    assert "there is no C++ compiler" in message
+    assert run("convert", PROTOTXT, WEIGHTS, "-o", "a_cpp", "--no-verify").exit_code == 0
+
+
+def test_a_report_that_can_not_be_written_is_said_first(here: Path) -> None:
+    for place in ("no/folder/r.json", "."):
+        refused(here, 2, "convert", PROTOTXT, WEIGHTS, "-o", "a.onnx", "--report", place)
+
+
+def test_a_network_without_layers(here: Path) -> None:
+    (here / "net.prototxt").write_text('layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 } } }')
+    refused(here, 2, "convert", "net.prototxt", "-o", "a.onnx")
+
+
 def test_not_equal_is_exit_code_1(here: Path) -> None:
     for name, text in (("a", PROTOTXT.read_text()), ("b", PROTOTXT.read_text().replace("shift: -1", "shift: -0.9"))):
         (here / f"{name}.prototxt").write_text(text)
@@ -270,6 +287,8 @@ def test_a_small_file_that_claims_ten_gigabytes(here: Path) -> None:
         (["convert", PROTOTXT, WEIGHTS, "-o", "a.keras"], "yet"),
         (["convert", PROTOTXT, WEIGHTS, "-o", "no/folder/a.onnx"], "no such folder"),
         (["convert", PROTOTXT, WEIGHTS, "-o", "a.onnx", "--plugin", "none.py"], "Python file"),
+        (["convert", PROTOTXT, WEIGHTS, "--to", "cpp", "-o", ".", "--force"], "name of its own"),
+        (["inspect", PROTOTXT, "--text", "--json"], "not both"),
         (["convert", "a.onnx", WEIGHTS, "-o", "b.onnx"], "no such file"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -21,7 +21,7 @@ from netglot.ir.graph import Graph, Value
 OPSET = 26  # the pinned opset: the newest that the pinned ONNX Runtime runs
 IR_VERSION = 10
 DOMAIN = "netglot"
-SMALL = 1024  # constants up to this many elements take part in shape inference (shapes, axes, pads)
+SMALL = {"i": 2**16, "f": 1024}  # constants up to so many elements take part in shape inference (shapes, axes, scales)
 
 Result = tuple[np.dtype | None, types.Shape | None]
 
@@ -154,7 +154,7 @@ _OPSET_ID = helper.make_opsetid("", OPSET)
 
 
 def _small(value: Value) -> bool:
-    return value.data is not None and value.data.size <= SMALL and value.data.dtype.kind in "if"
+    return value.data is not None and value.data.size <= SMALL.get(value.data.dtype.kind, 0)
 
 
 def _result(proto: TypeProto | None) -> Result:

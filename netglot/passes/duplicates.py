@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from netglot.ir.graph import Graph, Node, Value
-from netglot.ir.schema import SMALL
 from netglot.passes.match import nodes
 
+SMALL = 1024  # elements: constants up to this size are compared by their bytes, larger ones by their place in memory
 _RANDOM = {
     "Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
 }  # fmt: skip

@@ -18,6 +18,7 @@ from netglot.frontends.caffe.builder import WRONG_FILE, CaffeBuilder
 from netglot.frontends.caffe.layer import Layer
 from netglot.frontends.caffe.layers import Network, input_shapes, read_network
 from netglot.frontends.caffe.prototxt import Message, read
+from netglot.frontends.caffe.sharing import Sharing
 from netglot.frontends.options import LoadOptions, TensorSpec
 from netglot.ir.graph import Graph, Value
 from netglot.ir.types import Shape, is_static, text
@@ -67,9 +68,11 @@ class _Reader:
             if name not in _NET_FIELDS:
                 self.g.warn(f"the network has an unknown field {name}; it was ignored")
         self.add_inputs()
-        for layer in self.layers:
+        sharing = Sharing(self.layers)
+        for i, layer in enumerate(self.layers):
             if layer.type != "Input":
                 self.add_layer(layer)
+                self.warn_of_sharing(layer, sharing.overwritten(i, layer))
         if self.problems:
             raise UnsupportedError(self.problems)
         self.g.graph.outputs = [value for name in sorted(self.unread) if (value := self.blobs[name]) is not None]
@@ -122,6 +125,14 @@ class _Reader:
                 self.problems += error.problems
         for name, value in zip(layer.tops, tops, strict=True):
             self.name_top(name, value, layer)
+
+    def warn_of_sharing(self, layer: Layer, overwritten: list[str]) -> None:
+        if overwritten:
+            with self.g.at(layer.origin):
+                self.g.warn(
+                    f"Caffe would change {', '.join(overwritten)} too, which share memory with '{layer.tops[0]}'",
+                    "Here they keep their values, as the prototxt says. Give this layer a top of its own.",
+                )
 
     def call(self, operator: Operator, layer: Layer, bottoms: list[Value]) -> Sequence[Value]:
         self.g.type, self.g.bottoms, self.g.tops, self.g.used = layer.type, len(bottoms), len(layer.tops), set()

@@ -31,11 +31,11 @@ _DATA, _SHAPE, _DOUBLE_DATA = 5, 7, 8
 
 
 def read(path: Path) -> Weights:
-    """The blobs of every layer that has any, as read-only views of the mapped file."""
+    """The blobs of every layer, as read-only views of the mapped file."""
     is_hdf5 = map_file(path)[: len(HDF5_MAGIC)] == HDF5_MAGIC
     weights = dict(read_hdf5(path) if is_hdf5 else _read_binary(path))
     if not weights:
-        raise ConversionError("no layer with weights in this file", Origin(str(path)))
+        raise ConversionError("no layer in this file", Origin(str(path)))
     return weights
 
 
@@ -59,7 +59,7 @@ def _read_layer(
             name = field.text
         elif field.number == blobs_number:
             blobs.append(field.bytes)
-    if blobs:
+    if v0_number is None or name or blobs:
         yield name, {i: read_blob(blob, f"a blob of layer '{name}'") for i, blob in enumerate(blobs)}
 
 
