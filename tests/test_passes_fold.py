@@ -46,6 +46,13 @@ def test_folds_as_onnx_runtime_computes(row: Row) -> None:
         np.testing.assert_allclose(found.array, wanted, rtol=1e-5, atol=1e-6)
 
 
+def test_a_large_result_of_large_inputs_is_folded() -> None:
+    g = Builder()
+    g.graph.outputs = [g.Identity(g.Neg(np.ones(600_000, np.float32), name="c"))]
+    assert fold_constants(g.graph)
+    assert np.all(g.graph["c"].array == -1)
+
+
 def test_a_broadcast_constant_is_no_licence_for_a_large_one() -> None:
     """One number that stands for 4 GB must not become 4 GB."""
     g = Builder()
