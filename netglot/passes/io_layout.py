@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netglot.ir.graph import Graph, Node, Value
-from netglot.passes.layout import channels_last
+from netglot.passes.layout import channels_last, inverse
 
 
 def change_io_layout(graph: Graph, io_layout: str) -> bool:
@@ -27,22 +27,23 @@ def _is_image(value: Value) -> bool:
 
 
 def _move_input(graph: Graph, value: Value) -> None:
-    """`value` becomes an inner value, computed from a new input that takes its name (and its place as an output)."""
-    last = channels_last(4)
-    assert value.shape is not None
-    name = value.name
-    graph.rename(value, graph.unique_name(f"{name}/nchw"))
-    twin = graph.add_value(name, value.dtype, tuple(value.shape[axis] for axis in last))
+    """`value` is computed from a new input that takes its name (and its place as an output)."""
+    twin = _twin(graph, value)
     graph.inputs[graph.inputs.index(value)] = twin
     graph.outputs = [twin if out is value else out for out in graph.outputs]
-    graph.add_node(Node("Transpose", [twin], [value], {"perm": tuple(last.index(axis) for axis in range(4))}))
+    graph.add_node(Node("Transpose", [twin], [value], {"perm": inverse(channels_last(4))}))
 
 
 def _move_output(graph: Graph, value: Value) -> None:
-    last = channels_last(4)
+    """A new output, computed from `value`, takes its name."""
+    twin = _twin(graph, value)
+    graph.add_node(Node("Transpose", [value], [twin], {"perm": channels_last(4)}))
+    graph.outputs[graph.outputs.index(value)] = twin
+
+
+def _twin(graph: Graph, value: Value) -> Value:
+    """A channels-last value under the name of `value`, which gives it up."""
     assert value.shape is not None
     name = value.name
     graph.rename(value, graph.unique_name(f"{name}/nchw"))
-    twin = graph.add_value(name, value.dtype, tuple(value.shape[axis] for axis in last))
-    graph.add_node(Node("Transpose", [value], [twin], {"perm": last}))
-    graph.outputs[graph.outputs.index(value)] = twin
+    return graph.add_value(name, value.dtype, tuple(value.shape[axis] for axis in channels_last(4)))
