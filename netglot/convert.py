@@ -102,7 +102,7 @@ def _model(
         if item is not None and not item.exists():
             raise ConversionError("there is no such file", Origin(str(item)))
     source = formats.get(source_format) if source_format else formats.detect(first)
-    if second is not None and not source.weights:
+    if second is not None and not source.takes_weights:
         raise ConversionError(
             f"{source.title} has no weights file beside the model", Origin(str(second)), "-o says what to write."
         )

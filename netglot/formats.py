@@ -21,7 +21,7 @@ class Format:
     writer: str = ""
     runtime: str = ""
     quantize: frozenset[str] = frozenset()
-    weights: str = ""  # the ending of a weights file of its own, for the error message
+    takes_weights: bool = False  # in a second file
 
     def require_writer(self) -> None:
         """Raises ConversionError, before any work is done, where nothing can write this format."""
@@ -49,7 +49,7 @@ FORMATS = {
     item.name: item
     for item in (
         Format("caffe", "Caffe", (".prototxt", ".caffemodel", ".caffemodel.h5"), reader="netglot.frontends.caffe",
-               weights=".caffemodel"),
+               takes_weights=True),
         Format("onnx", "ONNX", (".onnx",), "netglot.frontends.onnx", "netglot.backends.onnx",
                "netglot.runtimes.onnxruntime:OnnxRuntime", quantize=FP16),
         Format("coreml", "Core ML", (".mlpackage", ".mlmodel"), "netglot.frontends.coreml", "netglot.backends.coreml",

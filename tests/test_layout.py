@@ -22,12 +22,13 @@ from netglot.backends.tflite.writer import prepare, save, side
 from netglot.ir.builder import Builder
 from netglot.ir.graph import Graph, Node, Value
 from netglot.ir.text import parse
+from netglot.ir.types import channels_last, inverse
 from netglot.passes.dead_code import remove_dead_code
 from netglot.passes.duplicates import merge_duplicates
 from netglot.passes.flatten_layout import flatten_channels_last
 from netglot.passes.identity import remove_identities
 from netglot.passes.io_layout import change_io_layout
-from netglot.passes.layout import Ends, Side, channels_last, choose_layout, inverse
+from netglot.passes.layout import Ends, Side, choose_layout
 from netglot.passes.pipeline import COMMON, run
 from netglot.passes.shuffle_layout import shuffle_channels_last
 from netglot.passes.transposes import merge_transposes

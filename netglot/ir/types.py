@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from math import prod
 
@@ -63,3 +63,14 @@ def text(shape: Sequence[Dim] | None) -> str:
     if shape is None:
         return "?"
     return "x".join("?" if dim is None else str(dim) for dim in shape) or "scalar"
+
+
+def channels_last(rank: int) -> tuple[int, ...]:
+    """The permutation from N C spatial... to N spatial... C."""
+    return (0, *range(2, rank), 1)
+
+
+def inverse(perm: Iterable[int]) -> tuple[int, ...]:
+    """The permutation that undoes `perm`."""
+    perm = tuple(perm)
+    return tuple(perm.index(axis) for axis in range(len(perm)))

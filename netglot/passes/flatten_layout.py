@@ -8,7 +8,7 @@ import numpy as np
 
 from netglot.ir.builder import Builder
 from netglot.ir.graph import Graph, Node, Value
-from netglot.passes.layout import channels_last
+from netglot.ir.types import channels_last
 
 
 def flatten_channels_last(graph: Graph) -> bool:

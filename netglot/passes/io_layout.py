@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netglot.ir.graph import Graph, Node, Value
-from netglot.passes.layout import channels_last, inverse
+from netglot.ir.types import channels_last, inverse
 
 
 def change_io_layout(graph: Graph, io_layout: str) -> bool:

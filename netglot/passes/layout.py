@@ -12,7 +12,7 @@ transposition). So the graph stays executable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from math import prod
@@ -21,6 +21,7 @@ import networkx as nx
 from networkx.algorithms.flow import boykov_kolmogorov
 
 from netglot.ir.graph import Graph, Node, Value
+from netglot.ir.types import channels_last, inverse
 
 
 class Side(Enum):
@@ -34,17 +35,6 @@ class Side(Enum):
 Ends = Side | tuple[Side, Side]  # one for all values of an operator alike, or one for its inputs, one for its outputs
 Vertex = object  # a pinned Side, or whatever is free to take one
 Reader = tuple[Vertex, Node | None]  # None: the graph's own output
-
-
-def channels_last(rank: int) -> tuple[int, ...]:
-    """The permutation from N C spatial... to N spatial... C."""
-    return (0, *range(2, rank), 1)
-
-
-def inverse(perm: Iterable[int]) -> tuple[int, ...]:
-    """The permutation that undoes `perm`."""
-    perm = tuple(perm)
-    return tuple(perm.index(axis) for axis in range(len(perm)))
 
 
 def choose_layout(graph: Graph, side: Callable[[Node], Ends], io_last: Callable[[Value], bool]) -> None:

@@ -7,7 +7,7 @@ from math import prod
 
 from netglot.ir.builder import Builder
 from netglot.ir.graph import Graph, Node, Value
-from netglot.passes.layout import channels_last, inverse
+from netglot.ir.types import channels_last, inverse
 from netglot.passes.match import nodes, only_reader, producer, supplant
 
 

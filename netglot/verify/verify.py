@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from netglot.errors import ConversionError
-from netglot.ir.types import text
+from netglot.ir.types import channels_last, inverse, text
 from netglot.runtimes.base import Runtime, Tensor
 from netglot.verify.compare import Difference, compare, merge
 
@@ -39,7 +39,7 @@ def _run(
 
 
 def _feed(array: np.ndarray, ours: Tensor, theirs: Tensor) -> np.ndarray:
-    moved = array.transpose(_to_last(array.ndim)) if _is_moved(array.shape, theirs.shape) else array
+    moved = array.transpose(channels_last(array.ndim)) if _is_moved(array.shape, theirs.shape) else array
     if any(isinstance(want, int) and want != have for want, have in zip(theirs.shape, moved.shape, strict=False)) or (
         len(theirs.shape) != moved.ndim
     ):
@@ -51,7 +51,7 @@ def _feed(array: np.ndarray, ours: Tensor, theirs: Tensor) -> np.ndarray:
 def _restore(array: np.ndarray, wanted: Tensor | None) -> np.ndarray:
     if wanted is None or not _is_moved(wanted.shape, array.shape):
         return array
-    return array.transpose(np.argsort(_to_last(array.ndim)))
+    return array.transpose(inverse(channels_last(array.ndim)))
 
 
 def _is_moved(first: Sequence[object], last: Sequence[object]) -> bool:
@@ -61,8 +61,4 @@ def _is_moved(first: Sequence[object], last: Sequence[object]) -> bool:
     """
     if len(first) != len(last) or len(first) != 4 or tuple(first) == tuple(last):
         return False
-    return tuple(first[axis] for axis in _to_last(4)) == tuple(last)
-
-
-def _to_last(rank: int) -> tuple[int, ...]:
-    return (0, *range(2, rank), 1)
+    return tuple(first[axis] for axis in channels_last(4)) == tuple(last)

@@ -7,7 +7,7 @@ import numpy as np
 from netglot.backends.tflite.context import Ends, Side
 from netglot.ir.graph import Node, Value
 from netglot.ir.schema import defaults
-from netglot.passes.layout import channels_last
+from netglot.ir.types import channels_last
 
 
 def attribute(node: Node, name: str) -> int:
