@@ -9,11 +9,12 @@ import pytest
 
 from netglot.ir.builder import Builder
 from netglot.ir.graph import Graph, Value
-from netglot.passes.fold_constants import _FOLDABLE, fold_constants
+from netglot.ir.evaluate import FOLDABLE
+from netglot.passes.fold_constants import fold_constants
 from netglot.runtimes.onnxruntime import OnnxRuntime
 from tests.ops.table import In, Row, all_rows
 
-ROWS = [row for row in all_rows() if row.op in _FOLDABLE and not row.domain]
+ROWS = [row for row in all_rows() if row.op in FOLDABLE and not row.domain]
 
 
 def constant_graph(row: Row) -> Graph:
