@@ -99,6 +99,8 @@ def main() -> None:
 @click.option(
     "--output", "outputs", metavar="NAME", multiple=True, help="A tensor to compute; an inner one cuts there."
 )
+@click.option("--signature", metavar="KEY", help="Of a SavedModel; by default serving_default.")
+@click.option("--tag", metavar="TAG", help="Of a SavedModel's graph; by default serve.")
 @click.option("--io-layout", type=click.Choice(["keep", "nchw", "nhwc"]), default="keep", help="Of inputs and outputs.")
 @click.option("--batch", type=click.IntRange(1), help="Size of the first axis of every input.")
 @click.option(

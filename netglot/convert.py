@@ -47,7 +47,7 @@ class Model:
     def changed(self) -> bool:
         """Whether the user asked for something else than the file as it is."""
         options = self.options
-        return bool(self.outputs or options.inputs or options.batch or options.mean)
+        return bool(self.outputs or options.inputs or options.batch or options.mean or options.signature or options.tag)
 
 
 @dataclass(frozen=True)
@@ -73,24 +73,26 @@ def _target(path: PathLike, target_format: str | None, io_layout: str, quantize:
 def load(
     model: PathLike, weights: PathLike | None = None, *, source_format: str | None = None,
     inputs: Inputs | None = None, outputs: Sequence[str] = (), batch: int | None = None, mean: PathLike | None = None,
-    placeholders: bool = False,
+    placeholders: bool = False, signature: str | None = None, tag: str | None = None,
 ) -> Graph:  # fmt: skip
     """Reads a model into a Graph.
 
     inputs: shapes (or TensorSpec) for inputs by name; naming an inner tensor cuts the graph there. outputs: names of
     the tensors to compute, inner ones too. batch: size of every input's first axis. mean: a Caffe mean image
     (.binaryproto) that is subtracted from the first input. placeholders: weights may be missing (to inspect a network).
+    signature, tag: which part of a SavedModel.
     """
-    options = _options(inputs, batch, mean, placeholders)
+    options = _options(inputs, batch, mean, placeholders, tuple(outputs), signature, tag)
     return _load(_model(model, weights, source_format, options, outputs))
 
 
 def _options(
-    inputs: Inputs | None = None, batch: int | None = None, mean: PathLike | None = None, placeholders: bool = False
-) -> LoadOptions:
+    inputs: Inputs | None = None, batch: int | None = None, mean: PathLike | None = None, placeholders: bool = False,
+    outputs: tuple[str, ...] = (), signature: str | None = None, tag: str | None = None,
+) -> LoadOptions:  # fmt: skip
     given = (inputs or {}).items()
     specs = {name: item if isinstance(item, TensorSpec) else TensorSpec(tuple(item)) for name, item in given}
-    return LoadOptions(specs, batch, placeholders, Path(mean) if mean else None)
+    return LoadOptions(specs, batch, placeholders, Path(mean) if mean else None, outputs, signature, tag)
 
 
 def _model(
@@ -186,11 +188,11 @@ def convert(
     target_format: str | None = None, inputs: Inputs | None = None, outputs: Sequence[str] = (),
     batch: int | None = None, mean: PathLike | None = None, io_layout: str = "keep", quantize: str | None = None,
     plugins: Iterable[PathLike] = (), verify: bool = True, samples: int = SAMPLES, rtol: float | None = None,
-    force: bool = False,
+    force: bool = False, signature: str | None = None, tag: str | None = None,
 ) -> Report:  # fmt: skip
     """Converts `model` to `target` and, unless told not to, verifies the result on `samples` random inputs.
 
-    weights to mean: as for load(). io_layout: "keep", "nchw" or "nhwc" for inputs and outputs of rank 4. quantize:
+    weights to mean, signature, tag: as for load(). io_layout: "keep", "nchw" or "nhwc" for inputs and outputs of rank 4. quantize:
     None or "fp16". plugins: Python files of the user's that register layers. rtol: tolerance relative to an output's
     largest value; by default 1e-5, or 1e-2 in half precision. force: replace an existing target.
 
@@ -202,7 +204,8 @@ def convert(
     start = time.perf_counter()
     for plugin in plugins:
         load_plugin(Path(plugin).resolve())  # one file is one plugin, whatever it is called
-    source = _model(model, weights, source_format, _options(inputs, batch, mean), outputs)
+    options = _options(inputs, batch, mean, False, tuple(outputs), signature, tag)
+    source = _model(model, weights, source_format, options, outputs)
     to = _target(target, target_format, io_layout, quantize)
     require_free(to.path, force)
     graph = _load(source)

@@ -25,13 +25,17 @@ class LoadOptions:
 
     `inputs`: shapes and types that replace the model's own. `batch`: size of every input's first axis.
     `placeholders`: let weights that are not given be zeros that take no memory (to inspect a network without weights).
-    `mean`: a mean image (.binaryproto) that is subtracted from the first input.
+    `mean`: a mean image (.binaryproto) that is subtracted from the first input. `outputs`: the tensors to compute, for
+    frontends that read no more than these need. `signature`, `tag`: which part of a SavedModel is meant.
     """
 
     inputs: Mapping[str, TensorSpec] = field(default_factory=dict)
     batch: int | None = None
     placeholders: bool = False
     mean: Path | None = None
+    outputs: tuple[str, ...] = ()
+    signature: str | None = None
+    tag: str | None = None
 
     def shape(self, name: str, shape: Shape | None) -> Shape | None:
         """The shape that input `name` is to have, where the model says `shape`."""
