@@ -1,0 +1,57 @@
+"""Every row of the TensorFlow table: the frozen graph as TensorFlow writes it, read, and run on ONNX Runtime (and on the
+targets that the row names), against TensorFlow itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from netglot.convert import load
+from netglot.registry import registry
+from netglot.runtimes.onnxruntime import OnnxRuntime
+from tests.targets import TARGETS
+from tests.tensorflow_ops.table import Row, all_rows, build
+
+
+@pytest.mark.parametrize("row", all_rows(), ids=lambda row: row.id)
+def test_row(row: Row, tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    feed = row.feed()
+    names, expected = build(row, feed, tmp_path / "row.pb")
+    graph = load(tmp_path / "row.pb", outputs=names)
+    graph.check()
+    used = {value.name: feed[value.name] for value in graph.inputs}
+    found = OnnxRuntime(graph).run(used)
+    for name, wanted in zip(names, expected, strict=True):
+        assert_equal(found[name], wanted, row.rtol)
+    for target in row.targets:
+        found = TARGETS[target](load(tmp_path / "row.pb", outputs=names), used, tmp_path)
+        for name, wanted in zip(names, expected, strict=True):
+            assert_equal(found[name], wanted, row.rtol)
+
+
+def assert_equal(actual: np.ndarray, wanted: np.ndarray, rtol: float) -> None:
+    assert actual.dtype == wanted.dtype
+    assert actual.shape == wanted.shape
+    if wanted.dtype.kind not in "fc":
+        np.testing.assert_array_equal(actual, wanted)
+        return
+    np.testing.assert_array_equal(np.isnan(actual), np.isnan(wanted))
+    finite = np.isfinite(wanted)
+    np.testing.assert_array_equal(actual[~finite & ~np.isnan(wanted)], wanted[~finite & ~np.isnan(wanted)])
+    scale = max(1e-30, float(np.abs(wanted[finite]).max(initial=0)))
+    error = float(np.abs(actual[finite] - wanted[finite]).max(initial=0))
+    assert error <= rtol * scale, f"differs by {error / scale:.2e} of the largest value"
+
+
+# What is no computation, or is tested by whole models in other files.
+ELSEWHERE: set[str] = set()
+
+
+def test_every_operator_has_a_row() -> None:
+    import netglot.frontends.tensorflow  # noqa: F401  (registers)
+
+    tested = {row.op for row in all_rows()} | ELSEWHERE
+    assert sorted(set(registry.ops("tensorflow")) - tested) == []
