@@ -61,9 +61,11 @@ class KerasBuilder(FoldingBuilder):
 
     `call` runs another serialised layer (see `layer`). `data_format` is the default where a layer does not say
     (keras.config.image_data_format() of whoever wrote the file; channels_last unless the file says otherwise).
+    `era` is the generation of Keras that wrote the file (1, 2 or 3): some names changed their meaning between them.
     """
 
     data_format = "channels_last"
+    era = 3
 
     def __init__(self, graph: Graph | None = None) -> None:
         super().__init__(graph)
