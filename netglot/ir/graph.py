@@ -286,6 +286,21 @@ class Graph:
         other.outputs = [known.get(value, value) for value in self.outputs]
         return other
 
+    def inline(self, body: Graph, known: Mapping[Value, Value]) -> list[Value]:
+        """Adds copies of the nodes of `body`; returns what its outputs are here.
+
+        `known` says what stands for its inputs, and for those of its constants that are here already. Nested subgraphs
+        may come to hide names that they read: see passes/bodies.py.
+        """
+        known = dict(known)
+        for value in body.constants():
+            if value not in known and value.data is not None:
+                known[value] = self.add_constant(value.data, value.name)
+        for node in body.nodes():
+            known |= {value: self.add_value(value.name, value.dtype, value.shape) for value in node.outputs}
+            self.add_node(_copy_node(node, known))
+        return [known.get(value, value) for value in body.outputs]
+
     def cut(self, inputs: Sequence[Value] | None = None, outputs: Sequence[Value] | None = None) -> None:
         """Makes `inputs` and `outputs` (existing values) the graph's own and drops what lies outside.
 
