@@ -10,8 +10,9 @@ import numpy as np
 
 from netglot.errors import UnsupportedError
 from netglot.frontends.folding import FoldingBuilder
+from netglot.ir.builder import Builder
 from netglot.ir.graph import Graph, Value
-from netglot.ir.types import Shape, channels_last, inverse
+from netglot.ir.types import Shape, channels_last, inverse, to_onnx
 from netglot.registry import registry
 
 if TYPE_CHECKING:
@@ -36,28 +37,37 @@ class Handle:
 Edge = Value | Handle  # what flows between operators
 
 
-def tf_op(*ops: str, override: bool = False) -> Callable[[Function], Function]:
+def tf_op(*ops: str, handles: bool = False, override: bool = False) -> Callable[[Function], Function]:
     """Registers a function for TensorFlow operators.
 
     Its positional parameters are the operator's inputs (control inputs left out), its keyword-only ones the attributes
     by TensorFlow's own names, decoded: int, float, bool, str for text, np.dtype for a type, a tuple for a list, a Shape
     (None for an unknown size) or None (unknown rank) for a shape, np.ndarray for a tensor, FunctionName for a function.
     An attribute that is a type, or begins with an underscore, may be left out of the signature; any other must be in
-    it. Returns what the operator returns: one value, or a tuple.
+    it. Returns what the operator returns: one value, or a tuple. Inputs are Values, unless `handles` says that the
+    function knows what to do with a Handle.
     """
-    return registry.add("tensorflow", *ops, override=override)
+    return registry.add("tensorflow", *ops, override=override, handles=handles)
 
 
 class TFBuilder(FoldingBuilder):
     """A FoldingBuilder that knows the operator it is called for.
 
-    `op_name` is that operator; `reader` is the driver, which runs functions and knows the variables.
+    `op_name` is that operator; `bound` are the attributes of the function that is being run; `reader` is the driver,
+    which runs functions (`g.reader.call`) and knows the variables.
     """
 
     def __init__(self, graph: Graph | None = None, reader: Any = None) -> None:
         super().__init__(graph)
         self.reader = reader
         self.op_name = ""
+        self.bound: dict[str, Any] = {}
+
+    def inner(self, name: str) -> TFBuilder:
+        """A builder for a body, which sees what is known out here."""
+        inner = TFBuilder(Graph(name), self.reader)
+        inner.origin, inner.op_name, inner._contents = self.origin, self.op_name, self._contents
+        return inner
 
     def unsupported(self, what: str, hint: str = "") -> UnsupportedError:
         """The error for a mode of an operator that can't be expressed; all of them are reported together."""
@@ -70,6 +80,14 @@ class TFBuilder(FoldingBuilder):
     def from_first(self, y: Value, data_format: str) -> Value:
         """The inverse of `to_first`."""
         return y if data_format.startswith("NC") else self.Transpose(y, perm=channels_last(y.rank))
+
+    def cast(self, x: Value, dtype: Any) -> Value:
+        """`x` as `dtype` (a NumPy dtype); itself where it is that already."""
+        return x if x.dtype == np.dtype(dtype) else self.Cast(x, to=to_onnx(np.dtype(dtype)))
+
+    def plain(self, op: str, *inputs: Value, **attributes: Any) -> Any:
+        """Adds a node that stays, even where its result is known."""
+        return Builder.op(self, op, inputs, **attributes)
 
     def axis(self, x: Value, axis: int) -> int:
         """`axis` counted from the front; UnsupportedError where x has no such axis."""

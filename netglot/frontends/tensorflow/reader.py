@@ -1,0 +1,377 @@
+"""TensorFlow's nodes to the graph, from the outputs backwards: what no output needs is never looked at.
+
+Functions are inlined as they are called. What an edge carries is a Value or, where it is no tensor, a Handle (a
+variable, a list of tensors, a table), which only the operators that know it can take. So resources are resolved and
+functions inlined by running the graph once with symbols for numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netglot.errors import ConversionError, Origin, Problem, UnsupportedError
+from netglot.frontends.options import LoadOptions, TensorSpec
+from netglot.frontends.tensorflow.builder import Edge, Handle, TFBuilder
+from netglot.frontends.tensorflow.files import TFModel, read
+from netglot.frontends.tensorflow.frames import functional
+from netglot.frontends.tensorflow.messages import FunctionDef, FunctionName, NodeDef, Opaque, Placeholder
+from netglot.frontends.tensorflow.outputs import flat_index
+from netglot.frontends.tensorflow.tensors import ElementType
+from netglot.frontends.tensorflow.variables import Variables
+from netglot.ir.graph import Graph, Value
+from netglot.ir.types import Shape, text
+from netglot.registry import Operator, SignatureError, registry
+
+MAX_NODES = 1_000_000  # with functions inlined: those that call each other grow exponentially
+MAX_CALLS = 64  # functions inside of functions
+
+# Attributes that change nothing in what is computed here: counts that the inputs say, hints for a machine.
+_IGNORED = {
+    "N", "num", "config", "config_proto", "container", "data_type", "debug_name", "executor_type",
+    "experimental_debug_info", "is_stateless", "output_shapes", "parallel_iterations", "shared_name", "swap_memory",
+    "use_cudnn_on_gpu", "use_locking", "validate_indices", "validate_shape", "allowed_devices", "grad_a", "grad_b",
+    "grad_x", "grad_y", "element_shape",
+}  # fmt: skip
+
+# Operators whose outputs nobody reads in a finished graph, and that are no result.
+_NO_RESULT = {
+    "NoOp", "Assert", "Const", "Assign", "AssignVariableOp", "AssignAdd", "AssignSub", "SaveV2", "RestoreV2",
+    "VarIsInitializedOp", "Placeholder", "PlaceholderWithDefault", "VariableV2", "VarHandleOp", "Print", "PrintV2",
+    "ScalarSummary", "HistogramSummary", "MergeSummary", "MergeV2Checkpoints", "Variable", "AssignAddVariableOp",
+    "AssignSubVariableOp", "InitializeTableV2", "InitializeTableFromTextFileV2", "IsVariableInitialized",
+}  # fmt: skip
+
+
+class Lost:
+    """An output of something that is not supported: whatever reads it is skipped, and not reported."""
+
+
+LOST = Lost()
+_REFERENCE = re.compile(r"(?P<node>[^:]+)(?::(?P<argument>[A-Za-z_]\w*))?(?::(?P<index>\d{1,6}))?")
+
+
+@dataclass
+class Frame:
+    """One body of nodes that is being run: the main graph, or a function for one call."""
+
+    g: TFBuilder
+    nodes: Mapping[str, NodeDef]
+    prefix: str = ""
+    arguments: dict[str, Edge | Lost] = field(default_factory=dict)
+    results: dict[str, tuple[Edge | Lost | None, ...]] = field(default_factory=dict)
+
+
+def load(path: Path, weights: Path | None = None, options: LoadOptions = LoadOptions()) -> Graph:
+    """Reads a SavedModel (a folder or its saved_model.pb), a frozen GraphDef (.pb, .pbtxt), or a MetaGraph (.meta with
+    its checkpoint) into a Graph.
+
+    Inputs and outputs are those of the signature, by its names; a graph without one has its placeholders and what no
+    node reads. options.inputs may name inner tensors, from which the graph is then computed, options.outputs others.
+    """
+    model = read(path, weights, signature=options.signature, tag=options.tag)
+    return Reader(model, options).graph()
+
+
+class Reader:
+    """Runs the nodes of a model symbolically. Operators find it as `g.reader`."""
+
+    def __init__(self, model: TFModel, options: LoadOptions) -> None:
+        self.model, self.options, self.file = model, options, str(model.path)
+        nodes, functions = functional(model.graph, self.file)
+        self.functions: Mapping[str, FunctionDef] = functions
+        self.main = Frame(TFBuilder(Graph(model.path.stem), self), {node.name: node for node in nodes})
+        self.frames = [self.main]
+        self.problems: list[Problem] = []
+        self.named: set[Value] = set()  # values that have a name of their own
+        self.count = 0
+        self.variables = Variables(self)
+
+    # ------------------------------------------------------- inputs and outputs
+
+    def graph(self) -> Graph:
+        graph = self.main.g.graph
+        for name, reference, dtype, shape in self.wanted_inputs():
+            self.add_input(name, reference, dtype, shape)
+        found = [(name, self.value(reference)) for name, reference in self.wanted_outputs()]
+        if self.problems:
+            raise UnsupportedError(self.problems)
+        for name, value in found:
+            graph.outputs.append(self.output(name, value))
+        graph.inputs = [value for value in graph.inputs if graph.uses(value) or self.was_asked(value)]
+        return graph
+
+    def was_asked(self, value: Value) -> bool:
+        """Inputs that a signature or the user names stay, though nothing may read them."""
+        return self.model.signature is not None or value.name in self.options.inputs
+
+    def wanted_inputs(self) -> Iterator[tuple[str, str, ElementType, Shape | None]]:
+        """Name, tensor, type and shape of each input."""
+        if self.model.signature is not None:
+            for name, info in self.model.signature.inputs.items():
+                yield name, _canonical(info.name), info.dtype, info.shape
+        inner = [name for name in self.options.inputs if not self._is_signature_input(name)]
+        for name in inner:
+            node = self.find(name)
+            yield name, _canonical(name), _dtype_of(node), node.attributes.get("shape")
+        if self.model.signature is None and not inner:
+            for node in self.main.nodes.values():
+                if node.op == "Placeholder":
+                    yield node.name, node.name, node.attributes.get("dtype"), node.attributes.get("shape")
+
+    def _is_signature_input(self, name: str) -> bool:
+        return self.model.signature is not None and name in self.model.signature.inputs
+
+    def find(self, name: str) -> NodeDef:
+        """The node of the tensor that the user names."""
+        node = self.main.nodes.get(name.partition(":")[0])
+        if node is None:
+            import difflib
+
+            near = difflib.get_close_matches(name, self.main.nodes, n=3)
+            raise ConversionError(
+                f"there is no tensor '{name}'" + (f"; near: {', '.join(near)}" if near else ""), Origin(self.file)
+            )
+        return node
+
+    def add_input(self, name: str, reference: str, dtype: ElementType, shape: Shape | None) -> None:
+        origin = Origin(self.file, name)
+        if not isinstance(dtype, np.dtype):
+            raise ConversionError(f"the input '{name}' is no tensor", origin)
+        spec = self.options.inputs.get(name, TensorSpec())
+        wanted = self.options.shape(name, shape)
+        if wanted is None:
+            raise ConversionError(f"the input '{name}' has no shape", origin, f"Give it: --input {name}:1x224x224x3")
+        symbols = tuple(_symbol(name, axis, dim) for axis, dim in enumerate(wanted))
+        value = self.main.g.graph.add_input(name, spec.dtype or dtype, symbols)
+        self.named.add(value)
+        with self.main.g.at(origin):
+            self.main.arguments[reference] = self.main.g.cast(value, dtype)
+
+    def wanted_outputs(self) -> list[tuple[str, str]]:
+        """Name and tensor of each output."""
+        if self.options.outputs:
+            of_signature = self.model.signature.outputs if self.model.signature else {}
+            return [(name, of_signature[name].name if name in of_signature else name) for name in self.options.outputs]
+        if self.model.signature is not None:
+            return [(name, info.name) for name, info in self.model.signature.outputs.items()]
+        read = {_node_of(item) for node in self.main.nodes.values() for item in node.inputs if item[:1] != "^"}
+        ends = [node for node in self.main.nodes.values() if node.name not in read and node.op not in _NO_RESULT]
+        return [(node.name, node.name) for node in ends]
+
+    def value(self, reference: str) -> Edge | Lost:
+        self.find(reference)
+        return self.get(self.main, _canonical(reference))
+
+    def output(self, name: str, value: Edge | Lost) -> Value:
+        """`value` as an output called `name`."""
+        graph = self.main.g.graph
+        if not isinstance(value, Value):
+            raise ConversionError(f"the output '{name}' is no tensor", Origin(self.file, name))
+        if value.name == name and value not in graph.inputs and value not in graph.outputs and not value.is_constant:
+            return value
+        if value in graph.inputs or value in graph.outputs or value.is_constant or graph.uses(value):
+            value = self.main.g.plain("Identity", value)
+        assert isinstance(value, Value)
+        if name in graph:
+            graph.rename(graph[name], graph.unique_name(name))
+        graph.rename(value, name)
+        return value
+
+    # --------------------------------------------------------------------- nodes
+
+    def get(self, frame: Frame, reference: str) -> Edge | Lost:
+        """The tensor (or handle) that `reference` names in `frame`, computed with all it needs. Does not recurse."""
+        if reference in frame.arguments:
+            return frame.arguments[reference]
+        name = _node_of(reference)
+        self.require(frame, name)
+        results = frame.results[name]
+        index = self.index(frame, reference)
+        if results and results[0] is LOST:
+            return LOST
+        found = results[index] if index < len(results) else None
+        if found is None:
+            raise ConversionError(f"there is no output {index} of the node '{name}'", self.origin(frame, name))
+        return found
+
+    def index(self, frame: Frame, reference: str) -> int:
+        match = _REFERENCE.fullmatch(reference)
+        if match is None:
+            raise ConversionError(f"'{reference:.80}' names no tensor", Origin(self.file))
+        number = int(match["index"] or 0)
+        if not match["argument"]:
+            return number
+        node = frame.nodes[match["node"]]
+        said = self.functions.get(node.op) or self.model.operations.get(node.op)
+        return flat_index(node, match["argument"], number, said.outputs if said else None)
+
+    def require(self, frame: Frame, name: str) -> None:
+        """Runs the node `name` after all that it reads."""
+        stack, open_nodes = [name], set[str]()
+        while stack:
+            top = stack[-1]
+            missing = [] if top in frame.results else self.missing(frame, top)
+            if missing:
+                if top in open_nodes:
+                    raise ConversionError(f"the graph has a cycle through '{top}'", self.origin(frame, top))
+                open_nodes.add(top)
+                stack += missing
+                continue
+            stack.pop()
+            open_nodes.discard(top)
+            if top not in frame.results:
+                frame.results[top] = self.run(frame, frame.nodes[top])
+
+    def missing(self, frame: Frame, name: str) -> list[str]:
+        """The nodes that must run before `name`."""
+        node = frame.nodes.get(name)
+        if node is None:
+            raise ConversionError(f"there is no node '{name}', which another one reads", Origin(self.file))
+        reads = [_canonical(item) for item in node.inputs if item[:1] != "^"]
+        needed = [_node_of(item) for item in reads if item not in frame.arguments]
+        return [item for item in dict.fromkeys(needed) if item not in frame.results]
+
+    def origin(self, frame: Frame, name: str) -> Origin:
+        line = frame.nodes[name].line if name in frame.nodes else 0
+        return Origin(self.file, f"{frame.prefix}{name}", line)
+
+    def run(self, frame: Frame, node: NodeDef) -> tuple[Edge | Lost | None, ...]:
+        self.count += 1
+        if self.count > MAX_NODES:
+            raise ConversionError(f"more than {MAX_NODES:,} nodes, functions inlined", Origin(self.file))
+        inputs = [self.get(frame, _canonical(item)) for item in node.inputs if item[:1] != "^"]
+        if any(item is LOST for item in inputs):
+            return (LOST,)
+        origin = self.origin(frame, node.name)
+        self.frames.append(frame)
+        try:
+            with frame.g.at(origin):
+                results = self.call_operator(frame.g, node, [item for item in inputs if not isinstance(item, Lost)])
+        except UnsupportedError as error:
+            self.problems += [problem for problem in error.problems if problem not in self.problems]
+            return (LOST,)
+        except SignatureError as error:
+            raise ConversionError(str(error), origin) from None
+        except (ValueError, TypeError, IndexError, OverflowError, MemoryError, ArithmeticError) as error:
+            raise ConversionError(f"{node.op} is malformed: {error}", origin) from error
+        finally:
+            self.frames.pop()
+        self.name_results(frame, node, results)
+        return results
+
+    def call_operator(self, g: TFBuilder, node: NodeDef, inputs: list[Edge]) -> tuple[Edge | Lost | None, ...]:
+        if node.op in self.functions:
+            return self.call(FunctionName(node.op, node.attributes), inputs)
+        operator = registry.find("tensorflow", node.op)
+        if operator is None:
+            raise UnsupportedError(_unknown(node, inputs, g.origin))
+        _require_tensors(operator, node, inputs)
+        before, g.op_name = g.op_name, node.op
+        try:
+            result = operator(g, inputs, self.attributes(operator, node))
+        finally:
+            g.op_name = before
+        return result if isinstance(result, tuple) else (result,)
+
+    def attributes(self, operator: Operator, node: NodeDef) -> dict[str, Any]:
+        """The attributes that the function takes; one that it does not must be of no consequence."""
+        bound = self.frames[-1].g.bound
+        given: dict[str, Any] = {}
+        for name in node.attributes:
+            if name in operator.attributes:
+                value = node.attributes[name]
+                given[name] = bound[value.name] if isinstance(value, Placeholder) and value.name in bound else value
+            elif name[:1] != "_" and name not in _IGNORED and not _is_type(node.attributes[name]):
+                raise SignatureError(f"{node.op} has no attribute {name}")
+        return given
+
+    def name_results(self, frame: Frame, node: NodeDef, results: Sequence[Edge | Lost | None]) -> None:
+        """Values are named after TensorFlow's tensors, so that messages and --output can say them."""
+        for index, value in enumerate(results):
+            if isinstance(value, Value) and value not in self.named and value.name in frame.g.graph:
+                wanted = f"{frame.prefix}{node.name}" + (f":{index}" if index else "")
+                if frame.g.graph[value.name] is value:
+                    frame.g.graph.rename(value, frame.g.graph.unique_name(wanted))
+                    self.named.add(value)
+
+    # ----------------------------------------------------------------- functions
+
+    def call(self, function: FunctionName, inputs: Sequence[Edge], g: TFBuilder | None = None) -> tuple[Edge, ...]:
+        """What the function returns for `inputs`; its nodes are added to `g` (by default where the caller's go).
+
+        UnsupportedError if something in it is not supported (its problems are noted already).
+        """
+        caller = self.frames[-1]
+        definition = self.functions.get(function.name)
+        if definition is None:
+            raise ConversionError(f"there is no function '{function.name}'", caller.g.origin)
+        if len(self.frames) > MAX_CALLS:
+            raise ConversionError(f"functions are called more than {MAX_CALLS} deep", caller.g.origin)
+        if len(inputs) != len(definition.inputs):
+            what = f"the function '{function.name}' takes {len(definition.inputs)} inputs and got {len(inputs)}"
+            raise ConversionError(what, caller.g.origin)
+        frame = self.frame_of(definition, inputs, g or caller.g)
+        frame.g.bound, bound = dict(function.attributes), frame.g.bound
+        try:
+            found = [self.get(frame, _canonical(definition.returns[argument.name])) for argument in definition.outputs]
+            self.variables.trace(frame)
+        finally:
+            frame.g.bound = bound
+        if any(item is LOST for item in found):
+            raise UnsupportedError([])
+        return tuple(item for item in found if not isinstance(item, Lost))
+
+    def frame_of(self, definition: FunctionDef, inputs: Sequence[Edge], g: TFBuilder) -> Frame:
+        caller = self.frames[-1]
+        prefix = f"{g.origin.layer or caller.g.origin.layer}/"
+        frame = Frame(g, {node.name: node for node in definition.nodes}, prefix)
+        frame.arguments = {argument.name: item for argument, item in zip(definition.inputs, inputs, strict=True)}
+        if g is not caller.g:
+            g.origin = caller.g.origin
+        return frame
+
+
+def _canonical(reference: str) -> str:
+    """`name` for `name:0`, as function arguments and inputs are kept."""
+    return reference[:-2] if reference.endswith(":0") and reference.count(":") == 1 else reference
+
+
+def _node_of(reference: str) -> str:
+    return reference.partition(":")[0]
+
+
+def _symbol(name: str, axis: int, dim: Any) -> Any:
+    """The name of a size that is not known: inputs share the batch."""
+    if isinstance(dim, int) and dim >= 0:
+        return dim
+    return dim if isinstance(dim, str) else "batch" if axis == 0 else f"{name}_{axis}"
+
+
+def _dtype_of(node: NodeDef) -> np.dtype:
+    found = [node.attributes.get(name) for name in ("dtype", "out_type", "output_type", "DstT", "T")]
+    return next((item for item in found if isinstance(item, np.dtype)), np.dtype(np.float32))
+
+
+def _is_type(value: Any) -> bool:
+    return isinstance(value, (np.dtype, Opaque)) or (isinstance(value, tuple) and all(map(_is_type, value)))
+
+
+def _require_tensors(operator: Operator, node: NodeDef, inputs: Sequence[Edge]) -> None:
+    """A handle may only come to an operator that says so in its signature."""
+    if not any(isinstance(item, Handle) for item in inputs) or operator.options.get("handles"):
+        return
+    kinds = ", ".join(sorted({item.kind for item in inputs if isinstance(item, Handle)}))
+    raise UnsupportedError(f"{node.op} of a {kinds} is not supported")
+
+
+def _unknown(node: NodeDef, inputs: Sequence[Edge], origin: Origin) -> Problem:
+    near = registry.near("tensorflow", node.op)
+    hint = (f"Near: {', '.join(near)}. " if near else "") + "Map it in a file of your own: --plugin FILE.py"
+    shapes = ", ".join(text(item.shape) if isinstance(item, Value) else item.kind for item in inputs)
+    return Problem(f"the operator '{node.op}' is not supported", origin, shapes, hint)

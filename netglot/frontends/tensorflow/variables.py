@@ -1,0 +1,177 @@
+"""Variables: which tensor of the checkpoint each one holds, found by tracing how the model itself restores them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netglot.errors import ConversionError
+from netglot.frontends.tensorflow.builder import Handle, TFBuilder, tf_op
+from netglot.ir.graph import Value
+from netglot.ir.types import Shape, text
+
+if TYPE_CHECKING:
+    from netglot.frontends.tensorflow.reader import Frame, Reader
+
+_ASSIGN = {"Assign", "AssignVariableOp"}
+_SLICE = re.compile(r"(?P<shape>\d+( \d+)*) (?P<parts>(-|\d+,\d+)(:(-|\d+,\d+))*)")
+
+
+class Variables:
+    """The model's variables by name. Their data is read when it is asked for, once, as a view of the checkpoint."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self.restored: dict[str, Handle] = {}  # by variable
+        self.constants: dict[str, Value] = {}
+        self.tracing = self.traced = False
+
+    def constant(self, g: TFBuilder, name: str, dtype: Any, shape: Shape | None) -> Value:
+        """The trained value of the variable `name`; ConversionError where the checkpoint does not tell it."""
+        if name not in self.constants:
+            array = self.array(g, name)
+            if shape is not None and (
+                len(shape) != array.ndim or any(d not in (None, n) for d, n in zip(shape, array.shape, strict=True))
+            ):
+                what = f"the variable '{name}' is {text(shape)}, the checkpoint holds {text(array.shape)}"
+                raise ConversionError(what, g.origin)
+            if isinstance(dtype, np.dtype) and array.dtype != dtype:
+                raise ConversionError(f"the variable '{name}' is {dtype}, the checkpoint holds {array.dtype}", g.origin)
+            main = self.reader.main.g  # of the outermost graph, so that every body can read it
+            self.constants[name] = main.constant(array, name=name)
+            self.reader.named.add(self.constants[name])
+        return self.constants[name]
+
+    def array(self, g: TFBuilder, name: str) -> np.ndarray:
+        checkpoint = self.reader.model.checkpoint
+        if checkpoint is None:
+            hint = "Freeze the graph, or give the checkpoint as the weights."
+            raise ConversionError(f"the variable '{name}' has no value: there is no checkpoint", g.origin, hint)
+        if not self.traced:
+            self.trace_restore()
+        handle = self.restored.get(name)
+        key = handle.name if handle else self.reader.model.variable_keys().get(name, name)
+        if key not in checkpoint:
+            raise ConversionError(f"the checkpoint has no value for the variable '{name}'", g.origin)
+        array = checkpoint.array(key)
+        return _sliced(array, handle.state) if handle and handle.state else array
+
+    # ------------------------------------------------------------------- tracing
+
+    def trace_restore(self) -> None:
+        """Runs the part of the model that restores its variables, to see which gets what.
+
+        A model whose restore part is not understood is left to the names of its variables.
+        """
+        self.traced = True
+        restore, reader = self.reader.model.restore, self.reader
+        if not restore or restore not in reader.main.nodes:
+            return
+        results, reader.main.results = reader.main.results, {}
+        problems, self.tracing = len(reader.problems), True
+        try:
+            for name in self.assignments(restore):
+                reader.require(reader.main, name)
+        except ConversionError:
+            pass
+        finally:
+            self.tracing, reader.main.results = False, results
+            del reader.problems[problems:]
+
+    def assignments(self, restore: str) -> list[str]:
+        """The node `restore`, or the nodes that it groups (by control inputs)."""
+        nodes, found, stack = self.reader.main.nodes, dict[str, None](), [restore]
+        while stack:
+            name = stack.pop()
+            if name in found or name not in nodes:
+                continue
+            found[name] = None
+            stack += [item[1:] for item in nodes[name].inputs if item[:1] == "^"]
+        return list(found)
+
+    def trace(self, frame: Frame) -> None:
+        """Runs the assignments of a function that is called while tracing."""
+        if self.tracing:
+            for node in frame.nodes.values():
+                if node.op in _ASSIGN or node.op in ("PartitionedCall", "StatefulPartitionedCall"):
+                    self.reader.require(frame, node.name)
+
+    def assign(self, variable: Handle, value: Any) -> None:
+        if isinstance(value, Handle) and value.kind == "restored":
+            self.restored[variable.name] = value
+
+
+def _sliced(array: np.ndarray, spec: str) -> np.ndarray:
+    """The part of a variable that RestoreV2's `shape_and_slices` names: "10 4 0,5:-" (start,length; - is all)."""
+    match = _SLICE.fullmatch(spec)
+    if match is None:
+        raise ConversionError(f"'{spec:.80}' names no part of a variable")
+    parts = [None if part == "-" else tuple(map(int, part.split(","))) for part in match["parts"].split(":")]
+    return array[tuple(slice(None) if part is None else slice(part[0], part[0] + part[1]) for part in parts)]
+
+
+# ----------------------------------------------------------------- the operators
+
+
+@tf_op("VarHandleOp")
+def var_handle(g: TFBuilder, *, shared_name: str = "", dtype: Any = None, shape: Shape | None = None) -> Handle:
+    return Handle("variable", shared_name or g.origin.layer, None, dtype, shape)
+
+
+@tf_op("VariableV2", "Variable")
+def variable(g: TFBuilder, *, dtype: Any, shape: Shape | None = None, shared_name: str = "") -> Any:
+    """A TF 1 variable: its output is a reference, which every operator may read as a tensor."""
+    variables: Variables = g.reader.variables
+    if variables.tracing:
+        return Handle("variable", g.origin.layer, None, dtype, shape)
+    return variables.constant(g, g.origin.layer, dtype, shape)
+
+
+@tf_op("ReadVariableOp", handles=True)
+def read_variable(g: TFBuilder, resource: Handle) -> Value:
+    found: Value = g.reader.variables.constant(g, resource.name, resource.dtype, resource.shape)
+    return found
+
+
+@tf_op("ResourceGather", handles=True)
+def resource_gather(g: TFBuilder, resource: Handle, indices: Value, *, batch_dims: int = 0) -> Value:
+    if batch_dims:
+        raise g.unsupported("batch_dims")
+    y: Value = g.Gather(read_variable(g, resource), indices, axis=0)
+    return y
+
+
+@tf_op("ResourceGatherNd", handles=True)
+def resource_gather_nd(g: TFBuilder, resource: Handle, indices: Value) -> Value:
+    y: Value = g.GatherND(read_variable(g, resource), g.cast(indices, np.int64))
+    return y
+
+
+@tf_op("VariableShape", handles=True)
+def variable_shape(g: TFBuilder, resource: Handle, *, out_type: Any = np.int32) -> Value:
+    return g.cast(g.Shape(read_variable(g, resource)), out_type)
+
+
+@tf_op("Assign", "AssignVariableOp", handles=True)
+def assign(g: TFBuilder, resource: Handle, value: Any) -> Any:
+    """Only what restores variables is understood; a network that changes them while it runs is not one function."""
+    if not g.reader.variables.tracing or not isinstance(resource, Handle):
+        raise g.unsupported("the network changes a variable while it runs")
+    g.reader.variables.assign(resource, value)
+    return value
+
+
+@tf_op("RestoreV2")
+def restore(g: TFBuilder, prefix: Value, tensor_names: Value, shape_and_slices: Value, *, dtypes: Any = ()) -> Any:
+    """One handle for each tensor of the checkpoint, by its key."""
+    if not g.reader.variables.tracing:
+        raise g.unsupported("the network reads files")
+    names = [_text(item) for item in g.static(tensor_names, "the list of variables").ravel()]
+    slices = [_text(item) for item in g.static(shape_and_slices, "the list of slices").ravel()]
+    return tuple(Handle("restored", name, part) for name, part in zip(names, slices, strict=True))
+
+
+def _text(item: Any) -> str:
+    return item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item)
