@@ -6,13 +6,17 @@ operator is LAST (convolutions: the target has only a channels-last kernel), FIR
 costs its bytes; the minimum cut (networkx) finds the cheapest sides for everything FREE together. A Transpose between
 the two orders has a side at each end, and costs nothing where they differ the right way.
 
+The same cut serves the other way round: where values mean N spatial... C and LAST stands for their channels-first form
+(see channels_first.py), `order` is that of the other side.
+
 The result is annotations, and an Identity node on each crossing (logically it does nothing; the target writes it as a
 transposition). So the graph stays executable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from math import prod
@@ -27,7 +31,7 @@ from netglot.ir.types import channels_last, inverse
 class Side(Enum):
     """How an operator wants its spatial values (rank 3 and more)."""
 
-    LAST = "channels last"
+    LAST = "channels last"  # or whatever `order` is
     FIRST = "as the IR has it"
     FREE = "either"
 
@@ -35,15 +39,18 @@ class Side(Enum):
 Ends = Side | tuple[Side, Side]  # one for all values of an operator alike, or one for its inputs, one for its outputs
 Vertex = object  # a pinned Side, or whatever is free to take one
 Reader = tuple[Vertex, Node | None]  # None: the graph's own output
+Order = Callable[[int], tuple[int, ...]]  # of a rank: the permutation from logical axes to those of the side LAST
 
 
-def choose_layout(graph: Graph, side: Callable[[Node], Ends], io_last: Callable[[Value], bool]) -> None:
+def choose_layout(
+    graph: Graph, side: Callable[[Node], Ends], io_last: Callable[[Value], bool], order: Order = channels_last
+) -> None:
     """Sets `layout` on the values of `graph` and puts an Identity on every crossing.
 
-    `side` gives each node's side; `io_last` says which inputs and outputs of the graph are stored channels-last.
+    `side` gives each node's side; `io_last` says which inputs and outputs of the graph are stored in `order`.
     """
     channels_last_nodes = [node for node in graph.nodes() if side(node) is Side.LAST]
-    network = _network(graph, side, io_last)
+    network = _network(graph, side, io_last, order)
     _, (last, _) = nx.minimum_cut(network.flow, Side.LAST, Side.FIRST, flow_func=boykov_kolmogorov)
     for value in [value for value in graph.values() if _spatial(value)]:
         _annotate(graph, network, value, last)
@@ -59,6 +66,7 @@ class _Network:
     before: dict[Node | None, Vertex] = field(default_factory=dict)  # who reads a node's inputs
     after: dict[Node | None, Vertex] = field(default_factory=dict)  # who makes a node's outputs
     io: dict[Value, Side] = field(default_factory=dict)
+    order: Order = channels_last
 
     def maker(self, graph: Graph, value: Value) -> Vertex:
         node = graph.producer(value)
@@ -77,8 +85,8 @@ class _Network:
         self.flow.add_edge(start, end, capacity=known + capacity)
 
 
-def _network(graph: Graph, side: Callable[[Node], Ends], io_last: Callable[[Value], bool]) -> _Network:
-    network, nodes = _Network(), graph.nodes()
+def _network(graph: Graph, side: Callable[[Node], Ends], io_last: Callable[[Value], bool], order: Order) -> _Network:
+    network, nodes = _Network(order=order), graph.nodes()
     network.flow.add_nodes_from([Side.LAST, Side.FIRST])
     network.io = {v: Side.LAST if io_last(v) else Side.FIRST for v in (*graph.inputs, *graph.outputs)}
     for node in nodes:
@@ -86,8 +94,8 @@ def _network(graph: Graph, side: Callable[[Node], Ends], io_last: Callable[[Valu
     for value in graph.values():
         if _spatial(value):
             readers = [vertex for vertex, _ in network.readers(graph, value)]
-            _add_value(network, network.maker(graph, value), readers, _cost(value))
-    for node, toward_last in _transposes(graph, nodes, network):
+            _add_value(network, network.maker(graph, value), readers, _cost(value, order(value.rank)))
+    for node, toward_last in _transposes(graph, nodes, order):
         _add_transpose(network, node, toward_last)
     return network
 
@@ -132,32 +140,87 @@ def _add_any(network: _Network, maker: Vertex, readers: list[Vertex], cost: int,
         network.edge(start, end, capacity) if leaving else network.edge(end, start, capacity)
 
 
-def _cost(value: Value) -> int:
-    """Bytes that a move touches; a move that changes nothing in memory is nearly free."""
-    sizes = [dim if isinstance(dim, int) else 1 for dim in value.shape or ()]
-    trivial = sizes[1] == 1 or prod(sizes[2:]) == 1
-    return 1 if trivial else 1 + prod(sizes) * (value.dtype.itemsize if value.dtype else 4)
+def _cost(value: Value, perm: tuple[int, ...]) -> int:
+    """Bytes that moving `value` touches; a move that changes nothing in memory is nearly free."""
+    assert value.shape is not None
+    sizes = [dim if isinstance(dim, int) else 1 for dim in value.shape]
+    return 1 if only_ones_move(value, perm) else 1 + prod(sizes) * (value.dtype.itemsize if value.dtype else 4)
+
+
+def only_ones_move(value: Value, perm: tuple[int, ...]) -> bool:
+    """Whether `perm` moves only axes of size one, so that the elements of `value` stay in their order."""
+    assert value.shape is not None
+    moving = [axis for axis in perm if value.shape[axis] != 1]
+    return moving == sorted(moving)
+
+
+def dropping(rank: int, axes: Collection[int], order: Order = channels_last) -> Ends:
+    """The sides of an operator that takes `axes` away, so that what remains of memory is in one of the two orders."""
+    left = rank - len(axes)
+    if left < 3:
+        return Side.FREE, Side.FIRST
+    remaining = natural_order(order(rank), axes)
+    if remaining == tuple(range(left)):
+        return Side.FREE, Side.FIRST
+    return Side.FREE if remaining == order(left) else Side.FIRST
+
+
+def natural_order(layout: tuple[int, ...], dropped: Collection[int]) -> tuple[int, ...]:
+    """How the axes that remain lie in memory when `dropped` are taken from a value stored as `layout`."""
+    remaining = sorted(axis for axis in layout if axis not in dropped)
+    return tuple(remaining.index(axis) for axis in layout if axis not in dropped)
 
 
 # ------------------------------------------------------------------ transposes
 
 
-def _transposes(graph: Graph, nodes: list[Node], network: _Network) -> Iterator[tuple[Node, bool]]:
-    """Each Transpose between the two orders, and whether it leads into the channels-first one of the source.
+# Operators whose axis 1 counts channels.
+_CHANNELS_FIRST = {
+    "Conv", "ConvTranspose", "DeformConv", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool", "GlobalMaxPool",
+    "GlobalLpPool", "BatchNormalization", "InstanceNormalization", "GroupNormalization", "LRN", "DepthToSpace",
+    "SpaceToDepth",
+}  # fmt: skip
 
-    With one spatial axis both directions are the same permutation; then it leads out of what it comes from.
+
+def _transposes(graph: Graph, nodes: list[Node], order: Order) -> Iterator[tuple[Node, bool]]:
+    """Each Transpose between the two orders, and whether it does nothing from FIRST to LAST (else from LAST to FIRST).
+
+    With one spatial axis both directions are the same permutation; then what is around it says where it leads.
     """
-    side: dict[Node | None, Vertex] = {}
-    for node in nodes:
-        x = next((value for value in node.inputs if _spatial(value)), None)
-        before = side.get(graph.producer(x), Side.FIRST) if x else Side.FIRST
-        side[node] = network.after[node] if isinstance(network.after[node], Side) else before
-        if _is_transpose(node):
-            last, perm = channels_last(node.output.rank), tuple(node.attributes.get("perm", ()))
-            toward_last = perm == inverse(last) and (perm != last or before is Side.FIRST)
-            side[node] = Side.LAST if toward_last else Side.FIRST
-            if perm in (last, inverse(last)):
-                yield node, toward_last
+    rows = _channels_first_rows(graph, nodes)
+    for node in filter(is_reordering, nodes):
+        x, perm = node.inputs[0], tuple(node.attributes["perm"])
+        assert x is not None
+        if x.rank > 3:
+            yield node, perm == inverse(order(x.rank))
+        elif x in rows:
+            yield node, rows[x] is not (order is channels_last)
+
+
+def is_reordering(node: Node) -> bool:
+    """Whether `node` leads from N C spatial... to N spatial... C, or back."""
+    x = node.input(0)
+    if node.op != "Transpose" or node.domain or x is None or not _spatial(x):
+        return False
+    last = channels_last(x.rank)
+    return tuple(node.attributes.get("perm", ())) in (last, inverse(last))
+
+
+def _channels_first_rows(graph: Graph, nodes: list[Node]) -> dict[Value, bool]:
+    """Whether a value of rank 3 is N C W (or else N W C), for all that come from or lead to a spatial operator."""
+    known: dict[Value, bool] = {}
+    ends = ((value, node) for node in nodes if node.op in _CHANNELS_FIRST for value in (node.inputs[0], node.output))
+    found = deque((value, True) for value, _ in ends if value is not None)
+    while found:
+        value, first = found.popleft()
+        if value in known or not _spatial(value) or value.rank != 3:
+            continue
+        known[value] = first
+        for node in filter(None, (graph.producer(value), *graph.consumers(value))):
+            flips = is_reordering(node)
+            others = (*node.inputs, *node.outputs) if flips or node.op not in _CHANNELS_FIRST else ()
+            found += [(other, first is not flips) for other in others if other is not None and other is not value]
+    return known
 
 
 def _add_transpose(network: _Network, node: Node, toward_last: bool) -> None:
@@ -165,7 +228,9 @@ def _add_transpose(network: _Network, node: Node, toward_last: bool) -> None:
 
     (FIRST before and LAST after, or the reverse, costs two of them here and one in truth: no cut can say that.)
     """
-    cost = _cost(node.output)
+    x = node.inputs[0]
+    assert x is not None
+    cost = _cost(x, node.attributes["perm"])
     if toward_last:
         network.edge(Side.LAST, network.after[node], cost)
         network.edge(network.before[node], Side.FIRST, cost)
@@ -179,10 +244,10 @@ def _add_transpose(network: _Network, node: Node, toward_last: bool) -> None:
 
 def _annotate(graph: Graph, network: _Network, value: Value, last: set[Vertex]) -> None:
     is_last = network.maker(graph, value) in last
-    value.layout = channels_last(value.rank) if is_last else None
+    value.layout = network.order(value.rank) if is_last else None
     crossing = [node for vertex, node in network.readers(graph, value) if (vertex in last) != is_last]
     if crossing:
-        _move(graph, value, crossing, not is_last)
+        _move(graph, value, crossing, None if is_last else network.order(value.rank))
 
 
 def _turn_constant(graph: Graph, node: Node) -> None:
@@ -197,12 +262,14 @@ def _turn_constant(graph: Graph, node: Node) -> None:
         graph.remove_value(image)
 
 
-def _move(graph: Graph, value: Value, readers: list[Node | None], to_last: bool) -> None:
-    """Puts one Identity between `value` and those of its readers that want it stored the other way."""
-    moved = graph.add_value(f"{value.name}/{'nhwc' if to_last else 'nchw'}", value.dtype, value.shape)
-    moved.layout = channels_last(value.rank) if to_last else None
+def _move(graph: Graph, value: Value, readers: list[Node | None], layout: tuple[int, ...] | None) -> None:
+    """Puts one Identity between `value` and those of its readers that want it stored the other way, as `layout`."""
+    moved = graph.add_value(f"{value.name}/moved", value.dtype, value.shape)
+    moved.layout = layout
     for node in readers:
         if node is not None:
+            for body in node.subgraphs():
+                body.replace_uses(value, moved)
             graph.set_inputs(node, [moved if x is value else x for x in node.inputs])
     graph.add_node(Node("Identity", [value], [moved]))
     if None in readers:

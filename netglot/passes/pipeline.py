@@ -9,6 +9,7 @@ from netglot.ir.graph import Graph, Node
 from netglot.passes.activations import fuse_activations, merge_clips
 from netglot.passes.affine import lower_batchnorm, merge_affine
 from netglot.passes.casts import merge_casts
+from netglot.passes.channels_first import compute_channels_first
 from netglot.passes.dead_code import remove_dead_code
 from netglot.passes.duplicates import merge_duplicates
 from netglot.passes.flatten_layout import flatten_channels_last
@@ -42,6 +43,8 @@ COMMON: list[Pass] = [
     fold_constants,  # makes constants of what the others need constant, and shapes known
     tidy,  # before what looks at neighbours, so that those meet
     merge_duplicates,  # before the fusions, which would make equal layers differ
+    compute_channels_first,  # after tidy and before the fusions: what stood between Transposes meets
+    tidy,
     fold_transposes,  # after tidy: only a Transpose that is needed goes into weights
     lower_batchnorm,  # to Mul and Add, which the next two know
     merge_affine,  # before fuse_affine: MatMul takes a Mul and leaves an Add

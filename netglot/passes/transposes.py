@@ -4,10 +4,12 @@ Gemm(Flatten(Transpose(x)), W) -> Gemm(Flatten(x), W'), W' being W with its rows
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from netglot.ir.graph import Graph, Node, Value
-from netglot.ir.types import is_static
+from netglot.ir.types import is_static, static
 from netglot.passes.match import leave_out, nodes, only_reader, producer
 
 
@@ -60,7 +62,8 @@ def _reorder(graph: Graph, flatten: Node) -> bool:
     assert x is not None
     if w is None:
         return False
-    place = np.arange(flat.sizes[1]).reshape(x.sizes[1:]).transpose([axis - 1 for axis in permutation(transpose)[1:]])
+    sizes = static((x.shape or ())[1:])
+    place = np.arange(prod(sizes)).reshape(sizes).transpose([axis - 1 for axis in permutation(transpose)[1:]])
     rows = np.argsort(place.ravel())
     data = w.array[:, rows] if reader.op == "Gemm" and reader.attributes.get("transB") else w.array[rows]
     graph.set_inputs(reader, [flat, graph.add_constant(data, w.name), *reader.inputs[2:]])
@@ -72,9 +75,11 @@ def _reorder(graph: Graph, flatten: Node) -> bool:
 def _keeps_rows(flatten: Node, transpose: Node) -> bool:
     """Whether N, a, b... becomes N, a*b*... after a transposition that leaves N in front."""
     x, flat = transpose.inputs[0], flatten.output
-    if x is None or not is_static(x.shape) or not is_static(flat.shape) or permutation(transpose)[0] != 0:
+    if x is None or x.shape is None or x.rank < 3 or not is_static(x.shape[1:]) or permutation(transpose)[0] != 0:
         return False
-    return x.rank > 2 and flat.rank == 2 and flat.sizes[0] == x.sizes[0] and flatten.attributes.get("axis", 1) == 1
+    columns = prod(static(x.shape[1:]))
+    rows = flat.shape is not None and len(flat.shape) == 2 and flat.shape[1] == columns > 0
+    return rows and flatten.attributes.get("axis", 1) == 1
 
 
 def _weights(reader: Node, x: Value) -> Value | None:

@@ -9,8 +9,9 @@ from ai_edge_litert import schema_py_generated as tfl
 
 from netglot.backends.lowering import NotMappedError
 from netglot.backends.tflite.context import Ints, Side, TFLiteBuilder, physical_permutation, tflite_op
-from netglot.backends.tflite.sides import alike, const_ints, gathering, natural_order, reshaping
+from netglot.backends.tflite.sides import alike, const_ints, gathering, reshaping
 from netglot.ir.graph import Value
+from netglot.passes.layout import natural_order
 
 
 @tflite_op("Flatten", "Reshape", "Squeeze", "Unsqueeze", layout=reshaping)

@@ -7,7 +7,7 @@ import numpy as np
 from netglot.backends.tflite.context import Ends, Side
 from netglot.ir.graph import Node, Value
 from netglot.ir.schema import defaults
-from netglot.ir.types import channels_last
+from netglot.passes.layout import dropping
 
 
 def attribute(node: Node, name: str) -> int:
@@ -42,7 +42,7 @@ def reduction(node: Node) -> Ends:
     if x is None or x.shape is None or (axes is not None and not axes.is_constant):
         return Side.FIRST
     dropped = axes.array.tolist() if axes is not None and axes.array.size else range(x.rank)
-    return Side.FREE if attribute(node, "keepdims") else dropping(x, [axis % x.rank for axis in dropped])
+    return Side.FREE if attribute(node, "keepdims") else dropping(x.rank, [axis % x.rank for axis in dropped])
 
 
 def reduction_of_one(node: Node) -> Ends:
@@ -50,7 +50,7 @@ def reduction_of_one(node: Node) -> Ends:
     x = node.inputs[0]
     if x is None or x.shape is None:
         return Side.FIRST
-    return Side.FREE if attribute(node, "keepdims") else dropping(x, [attribute(node, "axis") % x.rank])
+    return Side.FREE if attribute(node, "keepdims") else dropping(x.rank, [attribute(node, "axis") % x.rank])
 
 
 def gathering(node: Node) -> Ends:
@@ -58,25 +58,7 @@ def gathering(node: Node) -> Ends:
     x, indices = node.inputs[0], node.inputs[1]
     if x is None or indices is None or x.is_constant or indices.shape is None or len(indices.shape) > 1:
         return Side.FIRST
-    return Side.FREE if indices.rank else dropping(x, [attribute(node, "axis") % x.rank])
-
-
-def dropping(x: Value, axes: list[int]) -> Ends:
-    """The sides of an operator that takes `axes` away, so that what remains of memory is in one of the two orders."""
-    remaining = [axis for axis in range(x.rank) if axis not in axes]
-    rank = len(remaining)
-    if rank < 3:
-        return Side.FREE, Side.FIRST
-    order = natural_order(channels_last(x.rank), axes)
-    if order == tuple(range(rank)):
-        return Side.FREE, Side.FIRST
-    return Side.FREE if order == channels_last(rank) else Side.FIRST
-
-
-def natural_order(layout: tuple[int, ...], dropped: list[int]) -> tuple[int, ...]:
-    """How the axes that remain lie in memory when `dropped` are taken from a value stored as `layout`."""
-    remaining = sorted(axis for axis in layout if axis not in dropped)
-    return tuple(remaining.index(axis) for axis in layout if axis not in dropped)
+    return Side.FREE if indices.rank else dropping(x.rank, [attribute(node, "axis") % x.rank])
 
 
 def reshaping(node: Node) -> Ends:
