@@ -7,7 +7,7 @@ from types import UnionType
 from typing import Any, Literal, get_args, get_origin
 
 from netglot.errors import ConversionError, Origin
-from netglot.frontends.caffe.prototxt import Message
+from netglot.frontends.textproto import Message
 from netglot.registry import Operator
 
 MAX_INT = 2**31 - 1  # caffe.proto counts in (u)int32

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netglot.errors import ConversionError, UnsupportedError
-from netglot.frontends.caffe.prototxt import Message
+from netglot.frontends.textproto import Message
 from netglot.ir.builder import Builder
 from netglot.ir.graph import Graph, Value
 from netglot.ir.types import text

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from netglot.errors import ConversionError, Origin
-from netglot.frontends.caffe.prototxt import Message
+from netglot.frontends.textproto import Message
 
 MAX_DIM = 2**31 - 1
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from netglot.errors import ConversionError, Origin
 from netglot.frontends.caffe.layer import Layer, dims, make_layer
-from netglot.frontends.caffe.prototxt import Message
 from netglot.frontends.caffe.upgrade import merge_padding, old_layer
+from netglot.frontends.textproto import Message
 from netglot.registry import registry
 
 Shape = tuple[int, ...]

@@ -17,9 +17,9 @@ from netglot.frontends.caffe.attributes import read_attributes
 from netglot.frontends.caffe.builder import WRONG_FILE, CaffeBuilder
 from netglot.frontends.caffe.layer import Layer
 from netglot.frontends.caffe.layers import Network, input_shapes, read_network
-from netglot.frontends.caffe.prototxt import Message, read
 from netglot.frontends.caffe.sharing import Sharing
 from netglot.frontends.options import LoadOptions, TensorSpec
+from netglot.frontends.textproto import Message, read
 from netglot.ir.graph import Graph, Value
 from netglot.ir.types import Shape, is_static, text
 from netglot.registry import Operator, SignatureError, registry

@@ -8,7 +8,7 @@ from math import prod
 from netglot.errors import ConversionError
 from netglot.frontends.caffe.builder import CaffeBuilder, caffe_layer
 from netglot.frontends.caffe.layer import dims
-from netglot.frontends.caffe.prototxt import Message
+from netglot.frontends.textproto import Message
 from netglot.ir.graph import Value
 
 Ints = tuple[int, ...]

@@ -10,7 +10,7 @@ import numpy as np
 
 from netglot.errors import ConversionError
 from netglot.frontends.caffe.builder import CaffeBuilder, caffe_layer
-from netglot.frontends.caffe.prototxt import Message
+from netglot.frontends.textproto import Message
 from netglot.ir.graph import Value
 from netglot.ir.types import text
 

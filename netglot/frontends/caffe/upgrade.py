@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from netglot.errors import ConversionError
 from netglot.frontends.caffe.layer import Layer, make_layer
-from netglot.frontends.caffe.prototxt import Message
+from netglot.frontends.textproto import Message
 
 # V1LayerParameter.LayerType -> today's name, where CamelCase of the parts is not already it.
 _V1_NAMES = {

@@ -1,7 +1,7 @@
 """Protobuf text format without a schema (specification: protobuf.dev, "Text Format Language").
 
 Caffe's forks add fields that no schema of ours could list. Every field is kept, with its line, so that an error can
-point at it.
+point at it; what a field means is the frontend's business.
 """
 
 from __future__ import annotations
@@ -55,6 +55,19 @@ class Name(str):
     """A bare word: an enum value, true or false."""
 
     __slots__ = ()
+
+
+class Binary(str):
+    """A quoted value whose bytes are not text: `raw` are the bytes."""
+
+    raw: bytes
+
+
+def bytes_of(value: str) -> bytes:
+    """The bytes of a quoted value. TypeError of anything else."""
+    if not isinstance(value, str) or isinstance(value, Name):
+        raise TypeError("not a quoted value")
+    return value.raw if isinstance(value, Binary) else value.encode()
 
 
 @dataclass(slots=True)
@@ -111,7 +124,7 @@ def parse(text: str, file: str = "") -> Message:
 
 
 def read(path: Path) -> Message:
-    """Parses a .prototxt file."""
+    """Parses a text file."""
     try:
         return parse(path.read_text("utf-8"), str(path))
     except OSError as error:
@@ -130,7 +143,10 @@ def _message(tokens: _Tokens, end: str, message: Message, depth: int) -> Message
 
 
 def _field(tokens: _Tokens, message: Message, depth: int) -> None:
+    extension = tokens.skip("[")
     token = tokens.take()
+    if extension and not tokens.skip("]"):
+        raise tokens.error(f"expected ']' after '{token.text}', found {tokens.next.text}", tokens.next.line)
     if token.kind not in ("name", "number") or token.text.startswith("-"):
         raise tokens.error(f"expected a field name, found {token.text}", token.line)
     colon = tokens.skip(":")
@@ -167,14 +183,35 @@ def _strings(tokens: _Tokens, token: _Token) -> str:
     parts = [_unescape(token.text[1:-1])]
     while tokens.next.kind == "string":
         parts.append(_unescape(tokens.take().text[1:-1]))
-    return "".join(parts)
+    raw = b"".join(parts)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        value = Binary(raw.decode(errors="replace"))
+        value.raw = raw
+        return value
 
 
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
+_ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
+_ESCAPES = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 
 
-def _unescape(text: str) -> str:
-    return re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], match[1]), text)
+def _unescape(text: str) -> bytes:
+    return _ESCAPE.sub(_escaped, text.encode()) if "\\" in text else text.encode()
+
+
+def _escaped(match: re.Match[bytes]) -> bytes:
+    octal, byte, short, long, other = match.groups()
+    if octal or byte:
+        return bytes([int(octal, 8) & 0xFF if octal else int(byte, 16)])
+    if short or long:
+        return _character(int(short or long, 16))
+    return _ESCAPES.get(other, other)
+
+
+def _character(code: int) -> bytes:
+    """A character by its number; the replacement character where no such one can be written."""
+    return chr(code).encode(errors="replace") if code < 0x110000 else b"\xef\xbf\xbd"
 
 
 MAX_DIGITS = 40
