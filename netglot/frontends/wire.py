@@ -88,10 +88,10 @@ def _field(view: memoryview, start: int) -> tuple[Field, int]:
     """The field that begins at `start`, and where it ends."""
     number, wire, at = _tag(view, start)
     if wire == VARINT:
-        value, end = _varint(view, at)
+        value, end = varint(view, at)
         return Field(number, wire, value), end
     if wire == BYTES:
-        size, at = _varint(view, at)
+        size, at = varint(view, at)
         return Field(number, wire, _take(view, at, size)), at + size
     if wire in _FIXED:
         size = _FIXED[wire]
@@ -106,7 +106,7 @@ def _field(view: memoryview, start: int) -> tuple[Field, int]:
 
 def _tag(view: memoryview, at: int) -> tuple[int, int, int]:
     """(field number, wire type, where the value begins)."""
-    tag, end = _varint(view, at)
+    tag, end = varint(view, at)
     if not 0 < tag >> 3 < 1 << 29:
         raise ValueError(f"byte {at} starts no protobuf field (number {tag >> 3})")
     return tag >> 3, tag & 7, end
@@ -119,9 +119,9 @@ def _group_end(view: memoryview, at: int) -> int:
         start = at
         _, wire, at = _tag(view, at)
         if wire == VARINT:
-            _, at = _varint(view, at)
+            _, at = varint(view, at)
         elif wire == BYTES:
-            size, at = _varint(view, at)
+            size, at = varint(view, at)
             at += len(_take(view, at, size))
         elif wire in _FIXED:
             at += len(_take(view, at, _FIXED[wire]))
@@ -140,7 +140,8 @@ def _take(view: memoryview, at: int, size: int) -> memoryview:
     return view[at : at + size]
 
 
-def _varint(view: memoryview, at: int) -> tuple[int, int]:
+def varint(view: memoryview, at: int) -> tuple[int, int]:
+    """The number that begins at `at`, of at most 64 bits, and where it ends."""
     result = shift = 0
     while at < len(view) and shift < 64:
         byte = view[at]
@@ -155,7 +156,7 @@ def _varint(view: memoryview, at: int) -> tuple[int, int]:
 def _varints(view: memoryview) -> Iterator[int]:
     at = 0
     while at < len(view):
-        value, at = _varint(view, at)
+        value, at = varint(view, at)
         yield value
 
 

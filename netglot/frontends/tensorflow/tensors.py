@@ -12,7 +12,7 @@ import ml_dtypes
 import numpy as np
 
 from netglot.frontends.tensorflow.proto import Message, text_or_bytes
-from netglot.frontends.wire import VARINT, Field
+from netglot.frontends.wire import VARINT, Field, varint
 from netglot.ir.types import Shape, name_of, text
 
 MAX_EXPANDED = 1 << 31  # bytes that a tensor given by fewer values than it has elements may come to
@@ -137,7 +137,7 @@ def tensor(view: memoryview) -> np.ndarray:
 def from_bytes(view: memoryview, dtype: np.dtype, sizes: tuple[int, ...]) -> np.ndarray:
     """Raw little-endian elements as an array that is a view. ValueError where there are too many or too few."""
     if dtype == STRING:
-        return _object_array(packed_strings(view, prod(sizes))).reshape(sizes)
+        return text_array(packed_strings(view, prod(sizes))).reshape(sizes)
     expected = prod(sizes) * dtype.itemsize
     if len(view) != expected:
         raise ValueError(f"{text(sizes)} of {dtype} is {expected:,} bytes, found {len(view):,}")
@@ -149,33 +149,30 @@ def little(dtype: np.dtype) -> np.dtype:
     return dtype if dtype.isbuiltin == 2 else dtype.newbyteorder("<")
 
 
-def packed_strings(view: memoryview, count: int) -> list[memoryview]:
-    """`count` strings that lie one after the other behind their `count` lengths."""
+def packed_strings(view: memoryview, count: int, gap: int = 0) -> list[memoryview]:
+    """`count` strings that lie one after the other behind their `count` lengths and `gap` bytes."""
     lengths: list[int] = []
     at = 0
     while len(lengths) < count:
-        length, at = _length(view, at)
+        length, at = varint(view, at)
         lengths.append(length)
+    at += gap
     if sum(lengths) != len(view) - at:
         raise ValueError(f"{count} strings claim {sum(lengths):,} bytes, found {len(view) - at:,}")
     ends = np.cumsum([at, *lengths]).tolist()
     return [view[begin:end] for begin, end in pairwise(ends)]
 
 
-def _length(view: memoryview, at: int) -> tuple[int, int]:
-    """A varint of at most 32 bits, and where it ends."""
-    value = 0
-    for index, byte in enumerate(view[at : at + 5]):
-        value |= (byte & 0x7F) << 7 * index
-        if byte < 0x80:
-            return value, at + index + 1
-    raise ValueError("the lengths of strings are cut off")
+def listed_values(view: memoryview, dtype: np.dtype) -> np.ndarray:
+    """The elements that a TensorProto lists which is known to be of `dtype`."""
+    number = next(_FIELD[code] for code, known in _TYPES.items() if isinstance(known, np.dtype) and known == dtype)
+    return _values(Message(view).all(number), number, dtype)
 
 
 def _values(found: list[Field], number: int, dtype: np.dtype) -> np.ndarray:
     """The elements that a TensorProto lists in its field `number`, as one flat array of `dtype`."""
     if number == _STRING:
-        return _object_array([item.bytes for item in found])
+        return text_array([item.bytes for item in found])
     if number == _FLOAT8:
         return _joined([np.frombuffer(item.bytes, np.uint8).view(dtype) for item in found], dtype)
     if number in _FIXED_FIELDS:
@@ -217,7 +214,8 @@ def _joined(parts: list[np.ndarray], dtype: np.dtype) -> np.ndarray:
     return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, dtype), *parts])
 
 
-def _object_array(values: list[memoryview]) -> np.ndarray:
+def text_array(values: list[memoryview]) -> np.ndarray:
+    """Text as the elements of an array: str, or bytes where it is no UTF-8."""
     result = np.empty(len(values), object)
     result[:] = [text_or_bytes(value) for value in values]
     return result
