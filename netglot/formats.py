@@ -59,7 +59,8 @@ FORMATS = {
         Format("cpp", "C++ source", ("_cpp",), writer="netglot.backends.cpp",
                runtime="netglot.runtimes.compiled:CompiledCpp"),
         Format("keras", "Keras", (".keras", ".h5", ".hdf5")),
-        Format("tensorflow", "TensorFlow", (".pb", ".pbtxt", ".meta")),
+        Format("tensorflow", "TensorFlow", (".pb", ".pbtxt", ".meta"), reader="netglot.frontends.tensorflow",
+               takes_weights=True),
         Format("pytorch", "PyTorch", (".pt2", ".pt", ".pth")),
         Format("mxnet", "MXNet", ("-symbol.json", ".params")),
     )
@@ -73,9 +74,11 @@ def get(name: str) -> Format:
 
 
 def detect(path: Path) -> Format:
-    """The format of an existing file or of a file to be written, by its name (a C++ folder: by its CMakeLists)."""
+    """The format of an existing file or of a file to be written, by its name (a folder: by what is in it)."""
     if (path / "CMakeLists.txt").exists():
         return FORMATS["cpp"]
+    if any((path / name).exists() for name in ("saved_model.pb", "saved_model.pbtxt")):
+        return FORMATS["tensorflow"]
     name = path.name.lower()
     for item in FORMATS.values():
         if name.endswith(item.suffixes):

@@ -65,25 +65,30 @@ def read(path: Path, weights: Path | None = None, signature: str | None = None, 
 
 def _read(path: Path, file: Path, weights: Path | None, signature: str | None, tag: str | None) -> TFModel:
     view = map_file(file)
-    view, kind = text.encoded(view, str(file)) if text.is_text(view) else (view, _kind(view, file))
+    view, kind = _encoded(view, file)
     if kind == "SavedModel":
         chosen = saved_model.choose(view, tag, str(file))
-        return _model(
-            path, chosen, _checkpoint(weights, file.parent / "variables" / "variables"), signature, file.parent
-        )
+        checkpoint = _checkpoint(weights, file.parent / "variables" / "variables")
+        return _model(path, chosen, checkpoint, signature, file.parent)
     if tag is not None:
         raise ConversionError(f"there is no tag '{tag:.80}': this is no SavedModel", Origin(str(file)))
     if kind == "MetaGraphDef":
         beside = file.with_suffix("") if file.suffix == ".meta" else None
         return _model(path, meta_graph(view, str(file)), _checkpoint(weights, beside), signature, file.parent)
     if signature is not None:
-        raise ConversionError(
-            "a frozen graph has no signatures", Origin(str(file)), "Name --input and --output instead."
-        )
+        hint = "Name --input and --output instead."
+        raise ConversionError("a frozen graph has no signatures", Origin(str(file)), hint)
     found = graph(view, str(file))
     if not found.nodes and not found.functions:
         raise ConversionError("not a TensorFlow model: the graph has no nodes", Origin(str(file)))
     return TFModel(path, found, checkpoint=_checkpoint(weights, None))
+
+
+def _encoded(view: memoryview, file: Path) -> tuple[memoryview, str]:
+    """The binary form of a file and which message it is."""
+    if file.suffix == ".pbtxt" or text.is_text(view):
+        return text.encoded(view, str(file))
+    return view, _kind(view, file)
 
 
 def _kind(view: memoryview, file: Path) -> str:
