@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import isclose, sqrt
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as tfl
@@ -53,6 +53,10 @@ def celu(m: TFLiteBuilder, x: Value, y: Value, *, alpha: float) -> None:
 
 @tflite_op("HardSigmoid", layout=alike)
 def hard_sigmoid(m: TFLiteBuilder, x: Value, y: Value, *, alpha: float, beta: float) -> None:
+    """Where alpha is 1/6, RELU6(x + 6 beta) / 6: the addition absorbs the clipping."""
+    if isclose(alpha, 1 / 6, rel_tol=1e-6):
+        m.op("MUL", [m.emit("RELU6", m.emit("ADD", x, 6 * float(beta))), m.number(1 / 6, x)], [y])
+        return
     m.finish(unit_clip(m, m.emit("ADD", m.emit("MUL", x, float(alpha)), float(beta))), y)
 
 

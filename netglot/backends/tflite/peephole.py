@@ -26,6 +26,7 @@ def peephole(m: TFLiteBuilder, outputs: Sequence[int]) -> None:
     merge_moves(m)
     without_noops(m, set(outputs))  # what undid each other
     drop_unread(m, set(outputs))
+    reshape_in_reductions(m, set(outputs))
     fuse_activations(m, set(outputs))
 
 
@@ -98,6 +99,39 @@ def drop_unread(m: TFLiteBuilder, outputs: set[int]) -> None:
             needed.update(op.inputs)
             kept.append(op)
     m.ops = kept[::-1]
+
+
+_REDUCTIONS = {
+    _BUILTIN.MEAN, _BUILTIN.SUM, _BUILTIN.REDUCE_MAX, _BUILTIN.REDUCE_MIN, _BUILTIN.REDUCE_PROD,
+}  # fmt: skip
+
+
+def reshape_in_reductions(m: TFLiteBuilder, outputs: set[int]) -> None:
+    """RESHAPE(MEAN(x)) -> MEAN(x) with the other keep_dims, where nothing else reads MEAN(x)."""
+    readers = Counter(x for op in m.ops for x in op.inputs)
+    makers: dict[int, Op] = {}
+    kept = []
+    for op in m.ops:
+        maker = makers.get(op.inputs[0]) if op.code == _BUILTIN.RESHAPE else None
+        alone = readers[op.inputs[0]] == 1 and op.inputs[0] not in outputs if maker is not None else False
+        shapes = _reduced_shapes(m, maker) if maker is not None and alone else []
+        if maker is not None and m.shape(op.outputs[0]) in shapes:
+            maker.options.keepDims = shapes.index(m.shape(op.outputs[0])) == 1
+            maker.outputs = op.outputs
+        else:
+            kept.append(op)
+        makers.update((y, op) for y in op.outputs if op.code in _REDUCTIONS)
+    m.ops = kept
+
+
+def _reduced_shapes(m: TFLiteBuilder, op: Op) -> list[tuple[int, ...]]:
+    """The shape of a reduction's result without the axes it reduces, and with them."""
+    shape, data = m.shape(op.inputs[0]), m.data(op.inputs[1])
+    if data is None:
+        return []
+    axes = {int(axis) % len(shape) for axis in data.ravel()}
+    ones = tuple(1 if axis in axes else size for axis, size in enumerate(shape))
+    return [tuple(size for axis, size in enumerate(shape) if axis not in axes), ones]
 
 
 def fuse_activations(m: TFLiteBuilder, outputs: set[int]) -> None:
