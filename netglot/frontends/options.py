@@ -23,7 +23,8 @@ class TensorSpec:
 class LoadOptions:
     """How to read a model.
 
-    `inputs`: shapes and types that replace the model's own. `batch`: size of every input's first axis.
+    `inputs`: shapes and types that replace the model's own. `batch`: size of every input's first axis;
+    `default_batch`: that where the model leaves it open, for targets that need sizes.
     `placeholders`: let weights that are not given be zeros that take no memory (to inspect a network without weights).
     `mean`: a mean image (.binaryproto) that is subtracted from the first input. `outputs`: the tensors to compute, for
     frontends that read no more than these need. `signature`, `tag`: which part of a SavedModel is meant.
@@ -36,8 +37,18 @@ class LoadOptions:
     outputs: tuple[str, ...] = ()
     signature: str | None = None
     tag: str | None = None
+    default_batch: int | None = None
 
     def shape(self, name: str, shape: Shape | None) -> Shape | None:
         """The shape that input `name` is to have, where the model says `shape`."""
-        wanted = self.inputs.get(name, TensorSpec()).shape or shape
-        return (self.batch, *wanted[1:]) if self.batch and wanted else wanted
+        wanted = self._wanted(name, shape)
+        batch = self.default_batch if self.lacks_batch(name, shape) else self.batch
+        return (batch, *wanted[1:]) if batch and wanted else wanted
+
+    def lacks_batch(self, name: str, shape: Shape | None) -> bool:
+        """Whether neither the model nor the user says the size of the first axis."""
+        wanted = self._wanted(name, shape)
+        return not self.batch and wanted is not None and not all(isinstance(dim, int) for dim in wanted[:1])
+
+    def _wanted(self, name: str, shape: Shape | None) -> Shape | None:
+        return self.inputs.get(name, TensorSpec()).shape or shape

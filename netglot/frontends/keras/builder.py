@@ -59,7 +59,8 @@ class Weights(Protocol):
 class KerasBuilder(FoldingBuilder):
     """A FoldingBuilder that knows the layer it is called for: its class, its weights, the masks of tensors.
 
-    `call` runs another serialised layer (see `layer`). `data_format` is the default where a layer does not say
+    `call` runs another serialised layer (see `layer`). `compute_dtype` is what the layer's dtype policy computes in:
+    its float inputs and its variables come in it. `data_format` is the default where a layer does not say
     (keras.config.image_data_format() of whoever wrote the file; channels_last unless the file says otherwise).
     `era` is the generation of Keras that wrote the file (1, 2 or 3): some names changed their meaning between them.
     """
@@ -70,17 +71,19 @@ class KerasBuilder(FoldingBuilder):
     def __init__(self, graph: Graph | None = None) -> None:
         super().__init__(graph)
         self.type = ""
+        self.compute_dtype = np.dtype(np.float32)
         self.weights: Weights | None = None
         self.masks: dict[Value, Value] = {}
         self.call: Callable[..., Any] | None = None
-        self.constants: dict[int, Value] = {}  # shared layers read their variables once
+        self.constants: dict[tuple[int, np.dtype], Value] = {}  # shared layers read their variables once
 
     # ------------------------------------------------------------------ weights
 
-    def weight(self, *shape: int | None, trainable: bool = True, name: str = "") -> Value:
+    def weight(self, *shape: int | None, trainable: bool = True, name: str = "", autocast: bool = True) -> Value:
         """The layer's next variable as a constant; it must have `shape` (None: any size).
 
-        ConversionError where the file has none left, or one of another shape.
+        Its element type is the policy's compute dtype, or that of the file where Keras creates the variable with
+        `autocast=False` (BatchNormalization's). ConversionError where the file has none left, or one of another shape.
         """
         array = self.weights.next(trainable) if self.weights is not None else None
         wanted = text(shape)
@@ -89,9 +92,16 @@ class KerasBuilder(FoldingBuilder):
             raise ConversionError(f"{self.type} needs a variable of {wanted}; the file has none", self.origin, hint)
         if len(array.shape) != len(shape) or any(w not in (None, n) for w, n in zip(shape, array.shape, strict=True)):
             raise ConversionError(f"{self.type}: a variable has {text(array.shape)}, not {wanted}", self.origin)
-        if id(array) not in self.constants:
-            self.constants[id(array)] = self.constant(array, name=f"{self.origin.layer}/{name or 'variable'}")
-        return self.constants[id(array)]
+        dtype = self.compute_dtype if autocast and self._is_float(array.dtype) else array.dtype
+        key = (id(array), dtype)
+        if key not in self.constants:
+            data = array.astype(dtype, copy=False)
+            self.constants[key] = self.constant(data, name=f"{self.origin.layer}/{name or 'variable'}")
+        return self.constants[key]
+
+    @staticmethod
+    def _is_float(dtype: np.dtype) -> bool:
+        return dtype.kind == "f" or dtype.name == "bfloat16"
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:

@@ -1,0 +1,43 @@
+"""Element types: those that a description names, and what a dtype policy computes in (keras/src/dtype_policies)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from netglot.errors import ConversionError, Origin, UnsupportedError
+from netglot.ir.types import named
+
+_MIXED = {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}
+
+
+def element_type(name: Any, origin: Origin) -> np.dtype:
+    """The type called `name`, as an input says it."""
+    name = _policy_name(name)
+    if name == "string":
+        raise UnsupportedError("strings are not supported", origin, "Look them up before, and feed the numbers.")
+    try:
+        return named(_MIXED.get(name, name) if isinstance(name, str) else "")
+    except TypeError:
+        raise ConversionError(f"there is no element type {str(name)[:80]!r}", origin) from None
+
+
+def compute_dtype(policy: Any, origin: Origin) -> np.dtype:
+    """What a layer with the dtype `policy` computes in: a name, or a serialised policy; float32 if it has none."""
+    name = "float32" if policy is None else _policy_name(policy)
+    if isinstance(name, str) and "_from_" in name:  # int8_from_float32: its variables are quantised
+        raise UnsupportedError(f"weights quantised by Keras ({name}) are not supported", origin)
+    return element_type(name, origin)
+
+
+def _policy_name(policy: Any) -> Any:
+    """A policy is serialised as a name or as {"class_name": "DTypePolicy", "config": {"name": ...}}."""
+    if not isinstance(policy, Mapping):
+        return policy
+    config = policy.get("config")
+    name = config.get("name") if isinstance(config, Mapping) else None
+    if policy.get("class_name") == "DTypePolicyMap" and isinstance(config, Mapping):
+        return _policy_name(config.get("default_policy")) or "float32"
+    return name
