@@ -143,7 +143,7 @@ class _Rewriter:
                 continue
             seen.add(item)
             if node.op in _SWITCH:
-                side.add(node, item)
+                side.add(node, item, self.origin_of(node.inputs[1]))
                 continue
             if node.op in _MERGE:
                 self.branch(node.name)
@@ -178,6 +178,15 @@ class _Rewriter:
                 self.branch(name)
             yield self.nodes[name]
             stack += [reference for reference in self.nodes[name].inputs if reference[:1] != "^"]
+
+    def origin_of(self, reference: str) -> str:
+        """What `reference` is a copy of: a branch's Switches name their condition by several Identities of it."""
+        for _ in range(len(self.nodes)):
+            node = self.nodes.get(_node_of(reference))
+            if node is None or node.op != "Identity":
+                break
+            reference = node.inputs[0]
+        return reference.removesuffix(":0")
 
     def frame_of(self, leave: NodeDef) -> str:
         switch = self.nodes[_node_of(leave.inputs[0])]
@@ -229,8 +238,8 @@ class _Side:
     predicates: set[str] = field(default_factory=set)
     outputs: set[int] = field(default_factory=set)
 
-    def add(self, switch: NodeDef, reference: str) -> None:
-        self.predicates.add(switch.inputs[1].removesuffix(":0"))
+    def add(self, switch: NodeDef, reference: str, predicate: str) -> None:
+        self.predicates.add(predicate)
         if reference[:1] != "^":
             self.switches.append(switch.name)
             self.outputs.add(1 if reference.endswith(":1") else 0)

@@ -1,7 +1,7 @@
 """Lists of tensors: TensorList (TF 2) and TensorArray (TF 1) as one tensor with an axis for the list in front.
 
-A list is a Handle of the kind "list" whose state is a `TensorList`; every write makes a new one. Inside of a loop a list
-that is only written at the loop's own counter is never held as a whole: what is written becomes a scan output.
+A list is a Handle of the kind "list" whose state is a `TensorList`; every write makes a new one. Inside of a loop a
+list that is only written at the loop's own counter is never held as a whole: what is written becomes a scan output.
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ import numpy as np
 from netglot.frontends.tensorflow.builder import Handle, TFBuilder, tf_op
 from netglot.ir.graph import Value
 from netglot.ir.types import Shape, is_static
+
+
+class NotScannedError(Exception):
+    """A list that was thought to get one element at each step of a loop is used in another way; see loops.py."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +49,7 @@ def handle(tensors: TensorList) -> Handle:
 def stacked(g: TFBuilder, tensors: TensorList) -> Value:
     """All elements as one tensor; those that were not written are zero."""
     if tensors.counters:
-        raise g.unsupported("the list is read while the loop still writes it")
+        raise NotScannedError
     if tensors.stacked is not None:
         return tensors.stacked
     if tensors.size is None or not is_static(tensors.element):
@@ -74,7 +78,7 @@ def _written(g: TFBuilder, tensors: TensorList, index: Value, item: Value) -> Te
     element = _refined(tensors.element, item.shape)
     if tensors.counters and _origin_of(g, index) in tensors.counters:
         if tensors.scan is not None:
-            raise g.unsupported("an element of the list is written twice in one step")
+            raise NotScannedError
         return replace(tensors, element=element, scan=item)
     base = stacked(g, replace(tensors, element=element))
     where = g.Reshape(g.cast(index, np.int64), [1, 1])
@@ -113,7 +117,8 @@ def from_tensor(g: TFBuilder, tensor: Value, element_shape: Value, *, element_dt
 
 @tf_op("TensorListSetItem", handles=True)
 def set_item(
-    g: TFBuilder, list: Handle, index: Value, item: Value, *, element_dtype: Any, resize_if_index_out_of_bounds: bool = False
+    g: TFBuilder, list: Handle, index: Value, item: Value, *, element_dtype: Any,
+    resize_if_index_out_of_bounds: bool = False,
 ) -> Handle:  # fmt: skip
     if resize_if_index_out_of_bounds:
         raise g.unsupported("resize_if_index_out_of_bounds")

@@ -25,8 +25,18 @@ _COPIES = {"Identity", "StopGradient", "Snapshot"}
 
 @tf_op("While", "StatelessWhile", handles=True)
 def while_(g: TFBuilder, *inputs: Edge, cond: FunctionName, body: FunctionName) -> tuple[Edge, ...]:
-    """A Loop, made once more with looser shapes where a step does not keep those of the state."""
+    """A Loop."""
     loop = _analysed(g, inputs, cond, body)
+    try:
+        return _settled(g, loop)
+    except lists.NotScannedError:
+        if not loop.scanned:
+            raise  # it is a list of the loop around this one
+        return _settled(g, replace(loop, scanned=frozenset()))
+
+
+def _settled(g: TFBuilder, loop: _Loop) -> tuple[Edge, ...]:
+    """The loop with shapes of its state that hold before and after a step."""
     shapes: dict[int, Shape | None] = {}
     while True:
         results, found = _attempt(g, loop, shapes)
@@ -124,7 +134,7 @@ def _attempt(g: TFBuilder, loop: _Loop, shapes: Mapping[int, Shape | None]) -> A
     step = inner.graph.add_input("step", np.dtype(np.int64), ())
     inner.graph.add_input("again", np.dtype(np.bool_), ())
     places = {k: _place(g, inner, loop, k, shapes) for k in loop.state if k not in loop.scanned}
-    counters = tuple(places[k] for k in loop.counters if k in places) + (step,)
+    counters = (*(places[k] for k in loop.counters if k in places), step)
     arguments = [_argument(loop, k, edge, places, counters) for k, edge in enumerate(loop.inputs)]
     results = inner.reader.call(loop.body, arguments, inner)
     found = {k: _after(results[k], value) for k, value in places.items()}
