@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,7 +36,10 @@ class ModelWeights(Weights, Protocol):
 
 
 class Store:
-    """The arrays of a file, each read once: shared layers ask again, and get the same object."""
+    """The arrays of a file, each read once: shared layers ask again, and get the same object.
+
+    `used` are the paths of those that were asked for.
+    """
 
     def __init__(self, file: Hdf5) -> None:
         self.file = file
@@ -49,6 +52,19 @@ class Store:
                 return None
             self._arrays[path] = self.file.array(dataset)
         return self._arrays[path]
+
+    @property
+    def used(self) -> Container[str]:
+        return self._arrays
+
+    def unused(self, path: str) -> int:
+        """How many datasets under a group nobody asked for, states of random numbers aside."""
+        if path in self._arrays:
+            return 0
+        item = self.file.find(path)
+        if item is None or not hasattr(item, "keys"):
+            return int(item is not None)
+        return sum(self.unused(f"{path}/{name}") for name in self.file.names(path) if name not in _UNTOLD)
 
 
 def open_weights(source: Source, model: Model) -> ModelWeights:
@@ -105,9 +121,7 @@ class GroupWeights:
         return self._parts[name]
 
     def left(self) -> int:
-        there = len(self.store.file.names(f"{self.path}/vars")) - self._next
-        inner = [name for name in self.store.file.names(self.path) if name != "vars" and name not in _UNTOLD]
-        return there + sum(self.part(name).left() for name in inner)
+        return self.store.unused(self.path)
 
     def again(self) -> GroupWeights:
         return GroupWeights(self.store, self.path, self.known)
@@ -115,8 +129,9 @@ class GroupWeights:
     def layers(self, model: Model) -> list[ModelWeights]:
         return [self._layer(layer, path) for layer, path in self._paths(model)]
 
-    def _layer(self, layer: Layer, path: str) -> GroupWeights:
-        return GroupWeights(self.store, path or self.known.get((layer.class_name, layer.name), ""), self.known)
+    def _layer(self, layer: Layer, path: str) -> ModelWeights:
+        path = path or self.known.get((layer.class_name, layer.name), "")
+        return GroupWeights(self.store, path, self.known) if path else NoWeights()
 
     def _paths(self, model: Model) -> list[tuple[Layer, str]]:
         """Each layer with its group, "" where it has none."""
@@ -124,11 +139,18 @@ class GroupWeights:
             there = set(self.store.file.names(f"{self.path}/{name}"))
             if there:
                 groups = _groups(there, model)
+                self._require_all(f"{self.path}/{name}", there.difference(groups), model)
                 return [
                     (layer, group and f"{self.path}/{name}/{group}")
                     for layer, group in zip(model.layers, groups, strict=True)
                 ]
         return [(layer, "") for layer in model.layers]
+
+    def _require_all(self, path: str, others: set[str], model: Model) -> None:
+        wrong = [name for name in sorted(others) if self.store.unused(f"{path}/{name}")]
+        if wrong:
+            what = f"the weights file has variables of a layer '{wrong[0]}', which the model '{model.name}' has not"
+            raise ConversionError(what, Origin(str(self.store.file.path)))
 
     def find_all(self, model: Model) -> GroupWeights:
         """Notes where every layer of the model, and of those in it, has its group."""
@@ -136,7 +158,7 @@ class GroupWeights:
             if path:
                 self.known.setdefault((layer.class_name, layer.name), path)
             if path and layer.model is not None:
-                self._layer(layer, path).find_all(layer.model)
+                GroupWeights(self.store, path, self.known).find_all(layer.model)
         return self
 
 
@@ -202,7 +224,7 @@ class FlatWeights:
         return self
 
     def left(self) -> int:
-        return sum(map(len, self._queues.values()))
+        return sum(variable.path not in self.store.used for variable in self.variables)
 
     def again(self) -> FlatWeights:
         return FlatWeights(self.store, self.variables)
