@@ -19,6 +19,7 @@ from netglot.ir.text import parse, to_text
 from netglot.ir.types import channels_last, inverse
 from netglot.passes.channels_first import compute_channels_first
 from netglot.passes.dead_code import remove_dead_code
+from netglot.passes.fuse_pads import fuse_pads
 from netglot.passes.identity import remove_identities
 from netglot.passes.pipeline import COMMON, apply, run
 from netglot.runtimes.litert import LiteRT
@@ -222,7 +223,7 @@ def test_a_channels_first_target_moves_inputs_and_outputs_only(name: str) -> Non
 COUNTS: dict[str, dict[str, int]] = {
     "residual": {"CONV_2D": 3, "ADD": 1, "MEAN": 1, "FULLY_CONNECTED": 1, "SOFTMAX": 1},
     "inception": {"CONV_2D": 6, "CONCATENATION": 1, "MEAN": 1},
-    "depthwise_padded": {"CONV_2D": 1, "PAD": 1, "DEPTHWISE_CONV_2D": 1, "MEAN": 1},
+    "depthwise_padded": {"CONV_2D": 1, "DEPTHWISE_CONV_2D": 1, "MEAN": 1},
     "flattened": {"CONV_2D": 1, "MAX_POOL_2D": 1, "RESHAPE": 1, "FULLY_CONNECTED": 1},
     "conv_3d": {"CONV_3D": 3, "ADD": 1, "MEAN": 1, "FULLY_CONNECTED": 1},
 }
@@ -354,3 +355,38 @@ def test_what_a_body_captures_keeps_its_axes() -> None:
     assert ops(graph)["Transpose"] == 1
     for name, actual in OnnxRuntime(graph).run(feed).items():
         assert_close(actual, expected[name], 0)
+
+
+# ----------------------------------------------------------------------------- pads
+
+PADS: dict[str, tuple[Callable[[Builder, Value], Value], int]] = {  # and how many Pads are left
+    "zeros": (lambda g, x: g.Pad(x, [0, 0, 1, 2, 0, 0, 0, 3]), 0),
+    "of listed axes": (lambda g, x: g.Pad(x, [1, 2], None, [-1]), 0),
+    "of another number": (lambda g, x: g.Pad(x, [0, 0, 1, 2, 0, 0, 0, 3], 1.0), 1),
+    "of channels": (lambda g, x: g.Pad(x, [0, 1, 1, 2, 0, 0, 0, 3]), 1),
+    "that cut": (lambda g, x: g.Pad(x, [0, 0, 1, -1, 0, 0, 0, 3]), 1),
+    "that reflect": (lambda g, x: g.Pad(x, [0, 0, 1, 2, 0, 0, 0, 3], mode="reflect"), 1),
+}
+
+
+@pytest.mark.parametrize("case", PADS)
+def test_zeros_around_an_image_are_pads_of_the_convolution(case: str) -> None:
+    g = Builder(Graph("pads"))
+    x = g.graph.add_input("x", FLOAT, (2, 3, 6, 7))
+    pad, left = PADS[case]
+    y = pad(g, x)
+    g.graph.outputs = [g.Conv(y, const((4, y.shape[1], 3, 3)), pads=[0, 1, 1, 0], strides=[2, 1])]
+    feed = {"x": np.random.default_rng(0).uniform(-1, 1, (2, 3, 6, 7)).astype(np.float32)}
+    expected = OnnxRuntime(g.graph).run(feed)
+    run(g.graph, [fuse_pads, remove_dead_code], check=True)
+    assert ops(g.graph)["Pad"] == left
+    for name, actual in OnnxRuntime(g.graph).run(feed).items():
+        assert_close(actual, expected[name], 1e-5)
+
+
+def test_a_pad_that_others_read_stays() -> None:
+    g = Builder(Graph("pads"))
+    x = g.graph.add_input("x", FLOAT, (1, 3, 6, 7))
+    y = g.Pad(x, [0, 0, 1, 1, 0, 0, 1, 1])
+    g.graph.outputs = [g.Conv(y, const((4, 3, 3, 3))), g.Relu(y)]
+    assert not fuse_pads(g.graph)

@@ -15,6 +15,7 @@ from netglot.passes.duplicates import merge_duplicates
 from netglot.passes.flatten_layout import flatten_channels_last
 from netglot.passes.fold_constants import fold_constants
 from netglot.passes.fuse_affine import fuse_affine
+from netglot.passes.fuse_pads import fuse_pads
 from netglot.passes.identity import remove_identities
 from netglot.passes.reshapes import merge_reshapes
 from netglot.passes.transposes import fold_transposes, merge_transposes
@@ -46,6 +47,7 @@ COMMON: list[Pass] = [
     compute_channels_first,  # after tidy and before the fusions: what stood between Transposes meets
     tidy,
     fold_transposes,  # after tidy: only a Transpose that is needed goes into weights
+    fuse_pads,
     lower_batchnorm,  # to Mul and Add, which the next two know
     merge_affine,  # before fuse_affine: MatMul takes a Mul and leaves an Add
     fuse_affine,
