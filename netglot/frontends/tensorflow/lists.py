@@ -25,15 +25,15 @@ class TensorList:
     """What is known of a list.
 
     `stacked`: its elements as one tensor, None while nothing was written. `size`: how many it was made for (a tensor),
-    where it was made so. `counters`: in a loop that writes each element once, the tensors that count its steps;
-    `scan`: the element that a step writes.
+    where it was made so. `counter`: in a loop that writes each element once, the tensor that counts its steps; `scan`:
+    the element that a step writes.
     """
 
     dtype: np.dtype
     element: Shape | None
     stacked: Value | None = None
     size: Value | None = None
-    counters: tuple[Value, ...] = ()
+    counter: Value | None = None
     scan: Value | None = None
 
 
@@ -48,7 +48,7 @@ def handle(tensors: TensorList) -> Handle:
 
 def stacked(g: TFBuilder, tensors: TensorList) -> Value:
     """All elements as one tensor; those that were not written are zero."""
-    if tensors.counters:
+    if tensors.counter is not None:
         raise NotScannedError
     if tensors.stacked is not None:
         return tensors.stacked
@@ -76,7 +76,7 @@ def _refined(known: Shape | None, item: Shape | None) -> Shape | None:
 
 def _written(g: TFBuilder, tensors: TensorList, index: Value, item: Value) -> TensorList:
     element = _refined(tensors.element, item.shape)
-    if tensors.counters and _origin_of(g, index) in tensors.counters:
+    if tensors.counter is not None and _origin_of(g, index) is tensors.counter:
         if tensors.scan is not None:
             raise NotScannedError
         return replace(tensors, element=element, scan=item)

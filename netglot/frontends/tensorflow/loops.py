@@ -55,14 +55,15 @@ class _Loop:
     cond: FunctionName
     body: FunctionName
     unchanged: frozenset[int]
-    counters: frozenset[int]  # state that counts the steps from zero
+    counters: frozenset[int]  # what counts the steps from zero, in a loop whose steps are counted: no state either
     trips: Value | None  # how many steps, where the condition only counts
     scanned: frozenset[int]  # lists that get one element at each step
 
     @property
     def state(self) -> list[int]:
         """The inputs that a step changes."""
-        return [k for k, edge in enumerate(self.inputs) if k not in self.unchanged and not is_fixed(edge)]
+        fixed = self.unchanged | self.counters
+        return [k for k, edge in enumerate(self.inputs) if k not in fixed and not is_fixed(edge)]
 
 
 def _analysed(g: TFBuilder, inputs: tuple[Edge, ...], cond: FunctionName, body: FunctionName) -> _Loop:
@@ -74,8 +75,10 @@ def _analysed(g: TFBuilder, inputs: tuple[Edge, ...], cond: FunctionName, body: 
     trips = _trips(g, inputs, limits)
     counters = frozenset(k for k in range(len(inputs)) if step.counts(k) and g.contents(_value(inputs[k])) == (0,))
     known = g.contents(trips)
-    scanned = frozenset(k for k, edge in enumerate(inputs) if trips is not None and _is_reserved(g, edge, known))
-    return _Loop(inputs, cond, body, unchanged, counters, trips, scanned if counters else frozenset())
+    if trips is None:
+        return _Loop(inputs, cond, body, unchanged, frozenset(), None, frozenset())
+    scanned = frozenset(k for k, edge in enumerate(inputs) if _is_reserved(g, edge, known))
+    return _Loop(inputs, cond, body, unchanged, counters, trips, scanned)
 
 
 def _value(edge: Edge) -> Value | None:
@@ -87,7 +90,7 @@ def _is_reserved(g: TFBuilder, edge: Edge, trips: tuple[Dim, ...] | None) -> boo
     if not isinstance(edge, Handle) or edge.kind != "list" or trips is None or None in trips:
         return False
     tensors = lists.of(edge)
-    return tensors.stacked is None and not tensors.counters and g.contents(tensors.size) == trips
+    return tensors.stacked is None and tensors.counter is None and g.contents(tensors.size) == trips
 
 
 def _limits(
@@ -131,11 +134,10 @@ def _trips(g: TFBuilder, inputs: tuple[Edge, ...], limits: Mapping[int, Value] |
 def _attempt(g: TFBuilder, loop: _Loop, shapes: Mapping[int, Shape | None]) -> Any:
     """Runs the body once. Returns what makes the Loop, and the shape that each state has after a step."""
     inner = g.inner("body")
-    step = inner.graph.add_input("step", np.dtype(np.int64), ())
+    inner.graph.add_input("step", np.dtype(np.int64), ())
     inner.graph.add_input("again", np.dtype(np.bool_), ())
     places = {k: _place(g, inner, loop, k, shapes) for k in loop.state if k not in loop.scanned}
-    counters = (*(places[k] for k in loop.counters if k in places), step)
-    arguments = [_argument(loop, k, edge, places, counters) for k, edge in enumerate(loop.inputs)]
+    arguments = [_argument(inner, loop, k, places) for k in range(len(loop.inputs))]
     results = inner.reader.call(loop.body, arguments, inner)
     found = {k: _after(results[k], value) for k, value in places.items()}
     return (lambda: _made(g, inner, loop, places, results)), found
@@ -162,11 +164,15 @@ def _place(g: TFBuilder, inner: TFBuilder, loop: _Loop, k: int, shapes: Mapping[
     return inner.graph.add_input(f"state_{k}", dtype, _state_shape(loop, k, shapes))
 
 
-def _argument(loop: _Loop, k: int, edge: Edge, places: Mapping[int, Value], counters: tuple[Value, ...]) -> Edge:
+def _argument(inner: TFBuilder, loop: _Loop, k: int, places: Mapping[int, Value]) -> Edge:
+    """What the body gets for the input `k`."""
+    edge, step = loop.inputs[k], inner.graph.inputs[0]
     if k in places:
         return like(edge, places[k])
+    if k in loop.counters and isinstance(edge, Value):
+        return inner.cast(step, edge.dtype)
     if k in loop.scanned and k not in loop.unchanged and isinstance(edge, Handle):
-        return lists.handle(replace(lists.of(edge), counters=counters))
+        return lists.handle(replace(lists.of(edge), counter=step))
     return edge
 
 
@@ -201,6 +207,10 @@ def _made(
         value.shape = (
             places[k].shape if k in places else _stacked_shape(g, loop, graph.outputs, [*places, *scans].index(k))
         )
+    for k in loop.counters:
+        start = loop.inputs[k]
+        assert isinstance(start, Value)
+        values[k] = g.cast(g.Max(loop.trips, np.array(0, np.int64)), start.dtype)
     return tuple(_result(edge, values.get(k), loop.inputs[k], k in scans) for k, edge in enumerate(results))
 
 
@@ -218,7 +228,7 @@ def _result(edge: Edge, value: Value | None, given: Edge, is_scan: bool) -> Edge
     if value is None:
         return given
     if is_scan:
-        tensors = replace(lists.of(_list(edge)), scan=None, counters=())
+        tensors = replace(lists.of(_list(edge)), scan=None, counter=None)
         return lists.handle(replace(tensors, stacked=value, size=None))
     return like(edge, value)
 

@@ -53,6 +53,7 @@ class Lost:
 
 
 LOST = Lost()
+_NO_LAYER = re.compile(r"(Stateful)?PartitionedCall(_\d+)?")  # how TensorFlow calls a call itself
 _REFERENCE = re.compile(r"(?P<node>[^:]+)(?::(?P<argument>[A-Za-z_]\w*))?(?::(?P<index>\d{1,6}))?")
 
 
@@ -65,6 +66,10 @@ class Frame:
     prefix: str = ""
     arguments: dict[str, Edge | Lost] = field(default_factory=dict)
     results: dict[str, tuple[Edge | Lost | None, ...]] = field(default_factory=dict)
+
+    def full(self, name: str) -> str:
+        """The name of a node with what it lies in; Keras and traced functions write that into the name itself."""
+        return name if name.startswith(self.prefix) else self.prefix + name
 
 
 def load(path: Path, weights: Path | None = None, options: LoadOptions = LoadOptions()) -> Graph:
@@ -200,6 +205,10 @@ class Reader:
             raise ConversionError(f"there is no output {index} of the node '{name}'", self.origin(frame, name))
         return found
 
+    def aside(self, name: str) -> Frame:
+        """The main graph to be run for something else than the outputs; what is added goes nowhere."""
+        return Frame(TFBuilder(Graph(name), self), self.main.nodes)
+
     def index(self, frame: Frame, reference: str) -> int:
         match = _REFERENCE.fullmatch(reference)
         if match is None:
@@ -239,7 +248,7 @@ class Reader:
 
     def origin(self, frame: Frame, name: str) -> Origin:
         line = frame.nodes[name].line if name in frame.nodes else 0
-        return Origin(self.file, f"{frame.prefix}{name}", line)
+        return Origin(self.file, frame.full(name), line)
 
     def run(self, frame: Frame, node: NodeDef) -> tuple[Edge | Lost | None, ...]:
         self.count += 1
@@ -295,7 +304,7 @@ class Reader:
         """Values are named after TensorFlow's tensors, so that messages and --output can say them."""
         for index, value in enumerate(results):
             if isinstance(value, Value) and value not in self.named and value.name in frame.g.graph:
-                wanted = f"{frame.prefix}{node.name}" + (f":{index}" if index else "")
+                wanted = frame.full(node.name) + (f":{index}" if index else "")
                 if frame.g.graph[value.name] is value:
                     frame.g.graph.rename(value, frame.g.graph.unique_name(wanted))
                     self.named.add(value)
@@ -329,7 +338,8 @@ class Reader:
 
     def frame_of(self, definition: FunctionDef, inputs: Sequence[Edge], g: TFBuilder) -> Frame:
         caller = self.frames[-1]
-        prefix = f"{g.origin.layer or caller.g.origin.layer}/"
+        layer = caller.g.origin.layer
+        prefix = "" if _NO_LAYER.fullmatch(layer) else f"{layer}/"
         frame = Frame(g, {node.name: node for node in definition.nodes}, prefix)
         frame.arguments = {argument.name: item for argument, item in zip(definition.inputs, inputs, strict=True)}
         if g is not caller.g:

@@ -20,7 +20,9 @@ def const(g: TFBuilder, *, value: np.ndarray) -> Value:
 
 @tf_op("Placeholder", "PlaceholderV2")
 def placeholder(g: TFBuilder, *, dtype: Any = None, shape: Shape | None = None) -> Value:
-    """One that is an input is never run; so this one was not named as one."""
+    """One that is an input is never run; so this one was not named as one (or it is the name of the checkpoint)."""
+    if g.reader.variables.tracing:
+        return g.constant(np.array("", object))
     raise ConversionError(
         f"the outputs depend on the placeholder '{g.origin.layer}', which is no input",
         g.origin,

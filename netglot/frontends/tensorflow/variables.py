@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,18 +67,13 @@ class Variables:
         A model whose restore part is not understood is left to the names of its variables.
         """
         self.traced = True
-        restore, reader = self.reader.model.restore, self.reader
-        if not restore or restore not in reader.main.nodes:
-            return
-        results, reader.main.results = reader.main.results, {}
-        problems, self.tracing = len(reader.problems), True
-        try:
-            for name in self.assignments(restore):
-                reader.require(reader.main, name)
-        except ConversionError:
-            pass
-        finally:
-            self.tracing, reader.main.results = False, results
+        reader, restore = self.reader, self.reader.model.restore
+        frame = reader.aside("restore")
+        for name in self.assignments(restore):
+            problems, self.tracing = len(reader.problems), True
+            with suppress(ConversionError):
+                reader.require(frame, name)
+            self.tracing = False
             del reader.problems[problems:]
 
     def assignments(self, restore: str) -> list[str]:
