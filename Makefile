@@ -34,4 +34,6 @@ $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	# Keras 2, an oracle: what it says it needs is all of tensorflow, whose CPU part is there already.
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps tf_keras==2.21.0
 	touch $@

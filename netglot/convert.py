@@ -6,11 +6,11 @@ import importlib.util
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from netglot.runtimes.base import Runtime
     from netglot.verify import Report
 
+F = TypeVar("F", bound=Callable[..., Any])
 PathLike = str | Path
 Inputs = Mapping[str, TensorSpec | Sequence[int]]
 SAMPLES = 4  # one of each kind of netglot.verify.inputs.KINDS
@@ -70,12 +71,30 @@ def _target(path: PathLike, target_format: str | None, io_layout: str, quantize:
     return Target(Path(path), chosen, io_layout, quantize)
 
 
+def _from_memory(function: F) -> F:
+    """Lets `function` take a Keras model in memory where it takes a file."""
+
+    @wraps(function)
+    def run(model: object, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(model, PathLike):
+            return function(model, *args, **kwargs)
+        from netglot.frontends.keras import live
+
+        if not live.is_model(model):
+            raise ConversionError(f"a {type(model).__name__} is neither a file's name nor a Keras model")
+        with live.saved(model) as path:
+            return function(path, *args, **kwargs)
+
+    return cast(F, run)
+
+
+@_from_memory
 def load(
     model: PathLike, weights: PathLike | None = None, *, source_format: str | None = None,
     inputs: Inputs | None = None, outputs: Sequence[str] = (), batch: int | None = None, mean: PathLike | None = None,
     placeholders: bool = False, signature: str | None = None, tag: str | None = None,
 ) -> Graph:  # fmt: skip
-    """Reads a model into a Graph.
+    """Reads a model, a file or a Keras model in memory, into a Graph.
 
     inputs: shapes (or TensorSpec) for inputs by name; naming an inner tensor cuts the graph there. outputs: names of
     the tensors to compute, inner ones too. batch: size of every input's first axis. mean: a Caffe mean image
@@ -183,6 +202,7 @@ def _require_static(graph: Graph) -> None:
             )
 
 
+@_from_memory
 def convert(
     model: PathLike, target: PathLike, *, weights: PathLike | None = None, source_format: str | None = None,
     target_format: str | None = None, inputs: Inputs | None = None, outputs: Sequence[str] = (),
@@ -190,11 +210,12 @@ def convert(
     plugins: Iterable[PathLike] = (), verify: bool = True, samples: int = SAMPLES, rtol: float | None = None,
     force: bool = False, signature: str | None = None, tag: str | None = None,
 ) -> Report:  # fmt: skip
-    """Converts `model` to `target` and, unless told not to, verifies the result on `samples` random inputs.
+    """Converts `model` (a file, or a Keras model in memory) to `target` and verifies the result on random inputs.
 
-    weights to mean, signature, tag: as for load(). io_layout: "keep", "nchw" or "nhwc" for inputs and outputs of rank 4. quantize:
-    None or "fp16". plugins: Python files of the user's that register layers. rtol: tolerance relative to an output's
-    largest value; by default 1e-5, or 1e-2 in half precision. force: replace an existing target.
+    weights to mean, signature, tag: as for load(); where the model leaves the batch size open, targets that need sizes
+    get 1. io_layout: "keep", "nchw" or "nhwc" for inputs and outputs of rank 4. quantize: None or "fp16". plugins:
+    Python files of the user's that register layers. verify, samples: whether, and on how many inputs. rtol: tolerance
+    relative to an output's largest value; by default 1e-5, or 1e-2 in half precision. force: replace a target.
 
     Raises ConversionError for bad input, UnsupportedError (with every operator that can't be converted); then nothing
     is written. A result that is not equal is no error: see Report.ok.
@@ -204,9 +225,10 @@ def convert(
     start = time.perf_counter()
     for plugin in plugins:
         load_plugin(Path(plugin).resolve())  # one file is one plugin, whatever it is called
-    options = _options(inputs, batch, mean, False, tuple(outputs), signature, tag)
-    source = _model(model, weights, source_format, options, outputs)
     to = _target(target, target_format, io_layout, quantize)
+    options = _options(inputs, batch, mean, False, tuple(outputs), signature, tag)
+    options = replace(options, default_batch=None if to.format.name == "onnx" else 1)  # the others need sizes
+    source = _model(model, weights, source_format, options, outputs)
     require_free(to.path, force)
     graph = _load(source)
     report = Report(str(source.path), str(to.path), warnings=graph.warnings)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from netglot.errors import Problem
+from netglot.ir.graph import Graph
 from netglot.ir.types import Shape
 
 
@@ -49,6 +51,14 @@ class LoadOptions:
         """Whether neither the model nor the user says the size of the first axis."""
         wanted = self._wanted(name, shape)
         return not self.batch and wanted is not None and not all(isinstance(dim, int) for dim in wanted[:1])
+
+    def note_batch(self, graph: Graph, name: str, shape: Shape | None) -> None:
+        """Tells the user, once, where `default_batch` was put in."""
+        note = Problem(
+            f"the model leaves the batch size open; it becomes {self.default_batch}", hint="--batch N makes it another."
+        )
+        if self.default_batch and self.lacks_batch(name, shape) and note not in graph.warnings:
+            graph.warnings.append(note)
 
     def _wanted(self, name: str, shape: Shape | None) -> Shape | None:
         return self.inputs.get(name, TensorSpec()).shape or shape

@@ -151,10 +151,7 @@ class _Reader:
         if wanted is None:
             hint = f"Give it: --input {layer.name}:1x224x224x3"
             raise ConversionError(f"the input '{layer.name}' has no shape in the file", origin, hint)
-        if self.options.default_batch and self.options.lacks_batch(layer.name, declared) and not self.g.graph.inputs:
-            self.g.graph.warnings.append(
-                Problem(f"batch size {self.options.default_batch}", hint="--batch N makes it another")
-            )
+        self.options.note_batch(self.g.graph, layer.name, declared)
         dtype = self.options.inputs.get(layer.name, TensorSpec()).dtype or element_type(
             layer.config.get("dtype") or layer.config.get("input_dtype") or "float32", origin
         )

@@ -98,6 +98,7 @@ class _Reader:
         if info.name in scope.values and self.keeps_initializer(info.name, scope):
             return
         wanted = self.options.inputs.get(info.name, TensorSpec()).dtype or dtype
+        self.options.note_batch(scope.g.graph, info.name, shape)
         value = scope.g.graph.add_input(info.name, wanted, self.options.shape(info.name, shape))
         scope.define(info.name, value, origin)
         if wanted != dtype:
