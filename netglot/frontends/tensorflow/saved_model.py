@@ -25,11 +25,10 @@ def choose(view: memoryview, tag: str | None, file: str) -> MetaGraph:
     graphs = [(tags(item.bytes), item.bytes) for item in Message(view).all(2)]
     if not graphs:
         raise ConversionError("the SavedModel holds no graph", Origin(file))
-    wanted = [item for item in graphs if (tag or SERVE) in item[0] or (tag and set(tag.split(",")) == set(item[0]))]
-    if not wanted and tag is None:
-        wanted = graphs
-    if len(wanted) > 1:  # one that has no tag but this
-        wanted = [item for item in wanted if len(item[0]) == 1] or wanted
+    names = set((tag or SERVE).split(","))
+    matching = [item for item in graphs if names <= set(item[0])]
+    exact = [item for item in matching if names == set(item[0])]
+    wanted = exact or matching or (graphs if tag is None else [])
     if len(wanted) != 1:
         there = "; ".join(",".join(item[0]) or "no tag" for item in graphs)
         what = f"no graph is tagged '{tag:.80}'" if tag and not wanted else "it is not clear which graph is meant"
