@@ -327,12 +327,30 @@ def test_a_free_dimension_is_asked_for_where_the_target_needs_it(here: Path) -> 
     from netglot.ir.builder import Builder
 
     g = Builder()
+    x = g.graph.add_input("x", np.dtype(np.float32), (3, "N"))
+    g.graph.outputs = [g.Relu(x, name="y")]
+    netglot.save(g.graph, "free.onnx")
+    assert "--input x:3x1" in refused(here, 2, "convert", "free.onnx", "-o", "a.tflite")
+    assert run("convert", "free.onnx", "-o", "a.tflite", "--input", "x:3x2").exit_code == 0
+    assert run("convert", "free.onnx", "-o", "b.onnx").exit_code == 0
+
+
+def test_a_free_batch_becomes_one_where_the_target_needs_it(here: Path) -> None:
+    import numpy as np
+
+    import netglot
+    from netglot.ir.builder import Builder
+
+    g = Builder()
     x = g.graph.add_input("x", np.dtype(np.float32), ("N", 3))
     g.graph.outputs = [g.Relu(x, name="y")]
     netglot.save(g.graph, "free.onnx")
-    assert "--input x:1x3" in refused(here, 2, "convert", "free.onnx", "-o", "a.tflite")
-    assert run("convert", "free.onnx", "-o", "a.tflite", "--batch", "2").exit_code == 0
-    assert run("convert", "free.onnx", "-o", "b.onnx").exit_code == 0
+    result = run("convert", "free.onnx", "-o", "a.tflite")
+    assert result.exit_code == 0
+    assert "it becomes 1" in result.output
+    assert "--batch N" in result.output
+    assert "it becomes 1" not in run("convert", "free.onnx", "-o", "b.tflite", "--batch", "2").output
+    assert netglot.convert("free.onnx", "c.onnx").warnings == []
 
 
 def test_validate(here: Path) -> None:
