@@ -91,7 +91,7 @@ def tensor(g: TFBuilder, edge: Edge) -> Value:
 
 def like(edge: Edge, value: Value) -> Edge:
     """`value` as what `edge` is: a tensor, or a list of tensors."""
-    return value if isinstance(edge, Value) else lists.handle(replace(lists.of(edge), stacked=value, size=None))
+    return value if isinstance(edge, Value) else lists.handle(replace(lists.of(edge), stacked=value))
 
 
 def own(g: TFBuilder, value: Value) -> Value:

@@ -52,11 +52,10 @@ def stacked(g: TFBuilder, tensors: TensorList) -> Value:
         raise NotScannedError
     if tensors.stacked is not None:
         return tensors.stacked
-    if tensors.size is None or not is_static(tensors.element):
+    if tensors.size is None or tensors.element is None:
         raise g.unsupported("a list of tensors of unknown size is read before it is written")
-    element = np.array(tensors.element, np.int64)
-    shape = g.Concat(g.Reshape(g.cast(tensors.size, np.int64), [1]), element, axis=0)
-    zeros: Value = g.ConstantOfShape(shape, value=np.zeros(1, tensors.dtype))
+    parts = [g.reshaped(g.cast(tensors.size, np.int64), (1,)), *(g.reader.size(g, dim) for dim in tensors.element)]
+    zeros: Value = g.ConstantOfShape(g.Concat(*parts, axis=0), value=np.zeros(1, tensors.dtype))
     return zeros
 
 
@@ -80,10 +79,12 @@ def _written(g: TFBuilder, tensors: TensorList, index: Value, item: Value) -> Te
         if tensors.scan is not None:
             raise NotScannedError
         return replace(tensors, element=element, scan=item)
+    added = g.Unsqueeze(item, [0])
+    if g.contents(tensors.size) == (1,) and g.contents(index) == (0,):
+        return replace(tensors, element=element, stacked=added)  # Keras keeps the last output of a recurrent layer so
     base = stacked(g, replace(tensors, element=element))
     where = g.Reshape(g.cast(index, np.int64), [1, 1])
-    updated = g.ScatterND(base, where, g.Unsqueeze(item, [0]))
-    return replace(tensors, element=element, stacked=updated, size=None)
+    return replace(tensors, element=element, stacked=g.ScatterND(base, where, added))
 
 
 def _origin_of(g: TFBuilder, value: Value) -> Value:

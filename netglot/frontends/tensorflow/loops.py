@@ -200,7 +200,7 @@ def _made(
     for value in outgoing:
         graph.outputs.append(own(inner, value))
     start = None if loop.trips is not None else _condition(g, g.reader.call(loop.cond, loop.inputs, g))
-    first = [tensor(g, loop.inputs[k]) for k in places]
+    first = [tensor(g, _known_element(loop.inputs[k], results[k])) for k in places]
     made = g.op("Loop", [loop.trips, start, *first], outputs=len(places) + len(scans), body=graph)
     values = dict(zip([*places, *scans], made if isinstance(made, tuple) else (made,), strict=True))
     for k, value in values.items():
@@ -208,8 +208,8 @@ def _made(
             places[k].shape if k in places else _stacked_shape(g, loop, graph.outputs, [*places, *scans].index(k))
         )
     for k in loop.counters:
-        start = loop.inputs[k]
-        assert isinstance(start, Value)
+        start = _value(loop.inputs[k])
+        assert start is not None
         values[k] = g.cast(g.Max(loop.trips, np.array(0, np.int64)), start.dtype)
     return tuple(_result(edge, values.get(k), loop.inputs[k], k in scans) for k, edge in enumerate(results))
 
@@ -217,6 +217,13 @@ def _made(
 def _list(edge: Edge) -> Handle:
     assert isinstance(edge, Handle)
     return edge
+
+
+def _known_element(before: Edge, after: Edge) -> Edge:
+    """A list that is empty before the loop has elements of the shape that the body writes."""
+    if isinstance(before, Value) or isinstance(after, Value):
+        return before
+    return lists.handle(replace(lists.of(before), element=lists.of(after).element))
 
 
 def _stacked_shape(g: TFBuilder, loop: _Loop, outputs: Sequence[Value], index: int) -> Shape | None:

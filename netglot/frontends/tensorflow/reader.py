@@ -25,7 +25,7 @@ from netglot.frontends.tensorflow.outputs import flat_index
 from netglot.frontends.tensorflow.tensors import ElementType
 from netglot.frontends.tensorflow.variables import Variables
 from netglot.ir.graph import Graph, Value
-from netglot.ir.types import Shape, text
+from netglot.ir.types import Dim, Shape, text
 from netglot.registry import Operator, SignatureError, registry
 
 MAX_NODES = 1_000_000  # with functions inlined: those that call each other grow exponentially
@@ -308,6 +308,17 @@ class Reader:
                 if frame.g.graph[value.name] is value:
                     frame.g.graph.rename(value, frame.g.graph.unique_name(wanted))
                     self.named.add(value)
+
+    def size(self, g: TFBuilder, dim: Dim) -> Value:
+        """A size as a tensor of one element; one that has a name is taken from the input that has it."""
+        if isinstance(dim, int):
+            return g.constant([dim], np.int64)
+        for value in self.main.g.graph.inputs:
+            if dim is not None and dim in (value.shape or ()):
+                axis = (value.shape or ()).index(dim)
+                size: Value = g.Shape(value, start=axis, end=axis + 1)
+                return size
+        raise g.unsupported("a size is needed that is not known before the network runs")
 
     # ----------------------------------------------------------------- functions
 
