@@ -199,7 +199,7 @@ class _Reader:
         inner: bool = False,
     ) -> Outputs:  # fmt: skip
         """The outputs of one call of a layer or a nested model."""
-        if kwargs.get("training"):
+        if kwargs.get("training") and self.g.era < 3:  # Keras 3 puts that of the whole model in its place
             raise UnsupportedError(f"{layer.class_name} is called with training={kwargs['training']}", origin)
         kwargs = {key: item for key, item in kwargs.items() if key != "training"}
         if layer.model is not None:
