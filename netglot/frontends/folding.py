@@ -91,6 +91,8 @@ class FoldingBuilder(Builder):
         known = [self.contents(value) for value in inputs]
         if not known or known[0] is None or y.dtype is None or y.dtype.kind not in "iu":
             return
+        if op not in _KEEPS and not all(value is None or _is_list(value) for value in inputs):
+            return  # the elements of a matrix are not told apart by their number alone
         found = _arithmetic(op, known, inputs, attributes)
         if found is not None:
             self._contents[y] = found
@@ -128,6 +130,10 @@ class FoldingBuilder(Builder):
                 old if isinstance(old, int) else dim for old, dim in zip(y.shape or sizes, sizes, strict=True)
             )
         return y
+
+
+def _is_list(value: Value) -> bool:
+    return value.shape is not None and len(value.shape) <= 1
 
 
 def _same_axis(x: Value, axis: int, dim: Dim) -> bool:

@@ -2,8 +2,15 @@
 
 from netglot.frontends.tensorflow import (  # noqa: F401  (they register their operators)
     control,
+    copies,
+    indexing,
     lists,
     loops,
+    movement,
+    segment,
+    sets,
+    shape,
+    sparse,
     structure,
     variables,
 )

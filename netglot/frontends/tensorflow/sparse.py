@@ -1,0 +1,145 @@
+"""Sparse tensors (indices, values, shape), where dense operators can say what is computed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from netglot.frontends.tensorflow.builder import TFBuilder, tf_op
+from netglot.frontends.tensorflow.movement import part
+from netglot.frontends.tensorflow.shape import expanded, int64, with_sizes
+from netglot.ir.graph import Value
+
+
+def dense(g: TFBuilder, indices: Value, values: Value, shape: Value, *, add: bool = False) -> Value:
+    """The tensor with 0 where nothing is; of values for one place the last stays, or all are added."""
+    zeros = expanded(g, g.constant(np.zeros((), values.dtype)), shape)
+    return g.ScatterND(zeros, int64(g, indices), values, reduction="add" if add else "none")
+
+
+@tf_op("SparseToDense")
+def sparse_to_dense(
+    g: TFBuilder, indices: Value, shape: Value, values: Value, default_value: Value, *, validate_indices: bool = True
+) -> Value:
+    """Indices of a vector may be a vector or one number, the values one number for all."""
+    axes = shape.sizes[0]
+    rows = g.Reshape(int64(g, indices), [-1, axes])
+    every = g.Expand(values, g.Shape(rows, start=0, end=1))
+    return g.ScatterND(expanded(g, default_value, shape), rows, every)
+
+
+@tf_op("SparseTensorDenseMatMul")
+def sparse_tensor_dense_matmul(
+    g: TFBuilder, indices: Value, values: Value, shape: Value, b: Value, *, adjoint_a: bool = False,
+    adjoint_b: bool = False,
+) -> Value:  # fmt: skip
+    if values.dtype is not None and values.dtype.kind == "c":
+        raise g.unsupported("complex numbers")
+    a = dense(g, indices, values, shape, add=True)
+    a = g.Transpose(a, perm=(1, 0)) if adjoint_a else a
+    return g.MatMul(a, g.Transpose(b, perm=(1, 0)) if adjoint_b else b)
+
+
+@tf_op("SparseTensorDenseAdd")
+def sparse_tensor_dense_add(g: TFBuilder, indices: Value, values: Value, shape: Value, b: Value) -> Value:
+    return g.ScatterND(b, int64(g, indices), values, reduction="add")
+
+
+@tf_op("SparseReduceSum")
+def sparse_reduce_sum(
+    g: TFBuilder, indices: Value, values: Value, shape: Value, axes: Value, *, keep_dims: bool = False
+) -> Value:
+    """No axes: none of them (it is Python's tf.sparse.reduce_sum that then names all)."""
+    found, chosen = dense(g, indices, values, shape, add=True), g.ints(axes, "the axes")
+    return g.ReduceSum(found, chosen, keepdims=int(keep_dims)) if chosen else found
+
+
+# ------------------------------------------------------------------ values against a dense tensor
+
+
+def _there(g: TFBuilder, indices: Value, shape: Value, other: Value) -> Value:
+    """What the dense tensor, broadcast to the sparse one's shape, has where the values are."""
+    return g.GatherND(expanded(g, other, shape), int64(g, indices))
+
+
+@tf_op("SparseDenseCwiseAdd")
+def sparse_dense_add(g: TFBuilder, indices: Value, values: Value, shape: Value, other: Value) -> Value:
+    return g.Add(values, _there(g, indices, shape, other))
+
+
+@tf_op("SparseDenseCwiseMul")
+def sparse_dense_mul(g: TFBuilder, indices: Value, values: Value, shape: Value, other: Value) -> Value:
+    return g.Mul(values, _there(g, indices, shape, other))
+
+
+@tf_op("SparseDenseCwiseDiv")
+def sparse_dense_div(g: TFBuilder, indices: Value, values: Value, shape: Value, other: Value) -> Value:
+    if values.dtype is None or values.dtype.kind != "f":
+        raise g.unsupported(f"the quotient of {values.dtype}")
+    return g.Div(values, _there(g, indices, shape, other))
+
+
+# ------------------------------------------------------------------ other indices for the same values
+
+
+def _products_after(g: TFBuilder, shape: Value) -> list[Value]:
+    """For each axis how many elements one step in it passes over; each has the shape [1]."""
+    found = [g.constant([1], np.int64)]
+    for axis in range(shape.sizes[0] - 1, 0, -1):
+        found.append(g.Mul(found[-1], part(g, shape, 0, axis, axis + 1)))
+    return found[::-1]
+
+
+def _numbers(g: TFBuilder, indices: Value, shape: Value) -> Value:
+    """The place of each index in the flattened tensor."""
+    strides = g.Concat(*_products_after(g, shape), axis=0)
+    return g.ReduceSum(g.Mul(indices, strides), [1], keepdims=0)
+
+
+@tf_op("SparseReshape")
+def sparse_reshape(g: TFBuilder, indices: Value, shape: Value, new_shape: Value) -> tuple[Value, Value]:
+    """One of the new sizes may be -1: what the others leave."""
+    count, given = (g.ReduceProd(item, keepdims=1) for item in (shape, new_shape))
+    new = g.Where(g.Equal(new_shape, [-1]), g.Div(count, g.Neg(given)), new_shape)
+    with_sizes(new, new_shape.sizes)
+    numbers = _numbers(g, indices, shape)
+    sizes = [part(g, new, 0, axis, axis + 1) for axis in range(new_shape.sizes[0])]
+    columns = [g.Mod(g.Div(numbers, stride), size) for stride, size in zip(_products_after(g, new), sizes, strict=True)]
+    return g.Concat(*(g.Unsqueeze(column, [1]) for column in columns), axis=1), new
+
+
+@tf_op("SparseReorder")
+def sparse_reorder(g: TFBuilder, indices: Value, values: Value, shape: Value) -> tuple[Value, Value]:
+    """Row by row."""
+    order = _sorted_places(g, _numbers(g, indices, shape))
+    return g.Gather(indices, order, axis=0), g.Gather(values, order, axis=0)
+
+
+def _sorted_places(g: TFBuilder, keys: Value) -> Value:
+    """The places of the keys in ascending order; TopK keeps equal ones in their order."""
+    return g.TopK(keys, g.Shape(keys), axis=0, largest=0, sorted=1, outputs=2)[1]
+
+
+@tf_op("SparseFillEmptyRows")
+def sparse_fill_empty_rows(
+    g: TFBuilder, indices: Value, values: Value, shape: Value, default_value: Value
+) -> tuple[Value, ...]:
+    """Rows without a value get one, the default, in column 0; all is ordered by rows.
+
+    Also says which rows were empty, and where each given value went.
+    """
+    rows = g.Squeeze(part(g, indices, 1, 0, 1), [1])
+    count = part(g, shape, 0, 0, 1)
+    ones = g.Expand(np.int64(1), g.Shape(rows))
+    filled = g.ScatterND(g.Expand(np.int64(0), count), g.Unsqueeze(rows, [1]), ones, reduction="add")
+    is_empty = g.Equal(filled, [0])
+    added = g.Compress(g.Range(np.int64(0), g.Squeeze(count, [0]), np.int64(1)), is_empty, axis=0)
+    new = g.Pad(g.Unsqueeze(added, [1]), [0, 0, 0, shape.sizes[0] - 1])
+    order = _sorted_places(g, g.Concat(rows, added, axis=0))
+    defaults = g.Expand(default_value, g.Shape(added))
+    places = g.ScatterElements(order, order, g.Range(np.int64(0), g.Size(order), np.int64(1)), axis=0)
+    return (
+        g.Gather(g.Concat(indices, new, axis=0), order, axis=0),
+        g.Gather(g.Concat(values, defaults, axis=0), order, axis=0),
+        is_empty,
+        g.Slice(places, [0], g.Shape(rows), [0]),
+    )
