@@ -121,11 +121,15 @@ def rnn(
 def arguments(
     g: KerasBuilder, more: Sequence[Any], initial_state: Any, mask: Any, x: Value
 ) -> tuple[list[Value], Value | None]:
-    """(states before the first step, mask): a call gives them by position, by keyword, or the mask comes with x."""
+    """(states before the first step, mask): a call gives them by position, by keyword, or the mask comes with x.
+
+    Keras 3 does not look at the mask of x where the call has other tensors too (Layer.__call__).
+    """
     given = [*flat(more), *flat(initial_state)]
     masks = [value for value in [*given, *flat(mask)] if value.dtype == np.bool_]
     states = [value for value in given if value.dtype != np.bool_]
-    return states, masks[0] if masks else g.mask_of(x)
+    own = None if states and g.era >= 3 else g.mask_of(x)
+    return states, masks[0] if masks else own
 
 
 def flat(item: Any) -> list[Value]:
