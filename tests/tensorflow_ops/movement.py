@@ -82,8 +82,4 @@ ROWS = [
     Row("DebugIdentity", {"input": X, "tensor_name": "x:0"}),
     Row("DebugIdentityV2", {"input": X}),
     Row("DebugIdentityV3", {"input": X, "tensor_name": "x:0"}),
-    Row("Bitcast", {"input": X, "type": np.dtype(np.int32)}),
-    Row("Bitcast", {"input": In((7,), "uint8", 0, 255), "type": np.dtype(np.int8)}, "int8"),
-    Row("Bitcast", {"input": In((7,), "int64", -9, 9), "type": np.dtype(np.float64)}, "float64"),
-    Row("Bitcast", {"input": INTS, "type": np.dtype(np.int32)}, "same"),
 ]  # fmt: skip

@@ -8,7 +8,6 @@ import numpy as np
 
 from netglot.frontends.tensorflow.builder import TFBuilder, tf_op
 from netglot.ir.graph import Value
-from netglot.ir.types import to_onnx
 
 
 @tf_op("GuaranteeConst", "DeepCopy", "DebugGradientIdentity")
@@ -33,14 +32,3 @@ def to_bool(g: TFBuilder, x: Value) -> Value:
     if x.rank == 0:
         return g.cast(x, np.bool_)
     return g.Greater(g.Size(x), np.int64(0))
-
-
-@tf_op("Bitcast")
-def bitcast(g: TFBuilder, x: Value, *, type: Any) -> Value:
-    """The same bytes as elements of another type. Of another width: the last axis is split or joined."""
-    wanted, dtype = np.dtype(type), np.dtype(x.dtype)
-    if wanted == dtype:
-        return x
-    if wanted.itemsize != dtype.itemsize or "c" in (wanted.kind, dtype.kind):
-        raise g.unsupported(f"{dtype} as {wanted}, which are not equally wide")
-    return g.BitCast(x, to=to_onnx(wanted))
