@@ -8,7 +8,7 @@ import pytest
 
 from netglot.passes.control import lower_control
 from netglot.runtimes.onnxruntime import OnnxRuntime
-from tests.ops.recurrent import ROWS
+from tests.ops.recurrent import DYNAMIC, ROWS
 from tests.ops.table import Row
 from tests.test_targets import assert_close
 
@@ -25,11 +25,11 @@ def check(row: Row, most_steps: int) -> Any:
     return {node.op for node in graph.nodes()}
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+@pytest.mark.parametrize("row", [*ROWS, *DYNAMIC], ids=lambda row: row.id)
 def test_unrolled(row: Row) -> None:
     assert not check(row, most_steps=100) & {"LSTM", "GRU", "RNN", "Scan", *(["Loop"] if row.op != "Loop" else [])}
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+@pytest.mark.parametrize("row", [*ROWS, *DYNAMIC], ids=lambda row: row.id)
 def test_as_loops(row: Row) -> None:
     assert not check(row, most_steps=0) & {"LSTM", "GRU", "RNN", "Scan"}

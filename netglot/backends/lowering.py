@@ -54,6 +54,8 @@ def _lower(node: Node, format: str, call: Call) -> Iterator[Problem]:
         call(operator, node, arguments(node), _attributes(operator, node))
     except NotMappedError as reason:
         yield problem(node, f"{node.op} can't be written to {format}: {reason}")
+    except UnsupportedError as inside:  # of a body
+        yield from inside.problems
 
 
 def problem(node: Node, what: str, hint: str = "") -> Problem:

@@ -1,4 +1,4 @@
-"""What the rewrites of If, Loop and Scan share: the types inside bodies, their names, and results that replace a node."""
+"""What the rewrites of If, Loop and Scan share: the number of steps, the types inside of bodies, and their names."""
 
 from __future__ import annotations
 
@@ -42,27 +42,36 @@ def unhide(graph: Graph) -> None:
         unhide(body)
 
 
+def read_through_identities(graph: Graph) -> bool:
+    """A body reads outer images through an Identity of its own, which it may store in another way than outside."""
+    images = [value for value in graph.captures() if not value.is_constant and value.shape and len(value.shape) > 2]
+    for value in images:
+        own = graph.add_value(f"{value.name}/inside", value.dtype, value.shape)
+        graph.replace_uses(value, own)
+        graph.add_node(Node("Identity", [value], [own]))
+    return bool(images)
+
+
 # ----------------------------------------------------------------------- Loop
 
 
-def trip_count(node: Node) -> int | None:
+def trip_count(count: Value | None, condition: Value | None, body: Graph) -> int | None:
     """How often a Loop runs, if that is known: a constant count, and no condition that could end it earlier."""
-    count, condition = number(node.input(0)), node.input(1)
-    if count is None or count >= FOREVER or not (condition is None or all_equal(condition, 1)):
+    most = number(count)
+    if most is None or most >= FOREVER or not (condition is None or all_equal(condition, 1)):
         return None
-    return max(0, int(count)) if _always_goes_on(_body(node)) else None
+    return max(0, int(most)) if goes_on(body) else None
 
 
-def _body(node: Node) -> Graph:
-    body = node.attributes["body"]
-    assert isinstance(body, Graph)
-    return body
+def loop_length(node: Node) -> int | None:
+    return trip_count(node.input(0), node.input(1), node.attributes["body"])
 
 
-def _always_goes_on(body: Graph) -> bool:
+def goes_on(body: Graph) -> bool:
+    """Whether the condition that the body of a Loop yields is true wherever the one that it gets is."""
     condition = body.outputs[0]
-    while condition in body.nx and (producer := body.producer(condition)) and producer.op == "Identity":
-        condition = producer.inputs[0]  # type: ignore[assignment]
+    while (producer := body.producer(condition) if condition in body.nx else None) and producer.op == "Identity":
+        condition = producer.inputs[0] or condition
     return condition is body.inputs[1] or all_equal(condition, 1)
 
 
@@ -119,12 +128,12 @@ def _learn(value: Value, dtype: np.dtype | None, shape: Shape | None) -> bool:
 
 def _fed(node: Node) -> list[Result]:
     """Types of what the body's inputs are fed."""
-    given = [(value.dtype, value.shape) if value is not None else (None, None) for value in node.inputs]
+    types_: list[Result] = [(x.dtype, x.shape) if x is not None else (None, None) for x in node.inputs]
     if node.op == "Loop":
-        return [(INT, ()), (BOOL, ()), *given[2:]]
+        return [(INT, ()), (BOOL, ()), *types_[2:]]
     if node.op == "Scan":
-        scanned = [_without(*item, axis) for item, axis in zip(given[scan_states(node) :], scan_input_axes(node), strict=True)]
-        return [*given[: scan_states(node)], *scanned]
+        scanned = zip(types_[scan_states(node) :], scan_input_axes(node), strict=True)
+        return [*types_[: scan_states(node)], *(_without(*item, axis) for item, axis in scanned)]
     return []
 
 
@@ -146,7 +155,7 @@ def _results(node: Node) -> list[Result]:
         return [(a.dtype, a.shape if a.shape == b.shape else None) for a, b in pairs]
     states = _states(node, first)
     outputs = first.outputs[len(states) + (node.op == "Loop") :]
-    stacked = [_with(value, trip_count(node) if node.op == "Loop" else scan_length(node), axis)
+    stacked = [_with(value, loop_length(node) if node.op == "Loop" else scan_length(node), axis)
                for value, axis in zip(outputs, scan_output_axes(node, len(outputs)), strict=True)]  # fmt: skip
     return [*((value.dtype, value.shape) for value, _ in states), *stacked]
 

@@ -11,7 +11,7 @@ import numpy as np
 from netglot.ir.builder import Builder
 from netglot.ir.graph import Graph, Node, Value
 from netglot.ir.types import is_static
-from netglot.passes.bodies import replace, type_bodies, unhide
+from netglot.passes.bodies import BOOL, replace, type_bodies, unhide
 from netglot.passes.match import all_equal, nodes
 
 Function = Callable[[Builder, Value], Value]
@@ -51,8 +51,10 @@ def _lower(graph: Graph, node: Node) -> bool:
 def _layer(g: Builder, node: Node) -> list[Value]:
     """Y [T, D, B, H], then the last states [D, B, H]; with layout 1 the batch comes first in all of them."""
     batch_first = bool(node.attributes.get("layout"))
-    x = g.Transpose(node.inputs[0], perm=(1, 0, 2)) if batch_first else node.inputs[0]
-    found = [_scan(g, _Direction.of(g, node, x, i), x) for i in range(_count(node))]
+    x = node.inputs[0]
+    assert x is not None
+    x = g.Transpose(x, perm=(1, 0, 2)) if batch_first else x
+    found = [_scan(g, _Direction.of(g, node, x, i)) for i in range(_count(node))]
     y, *states = [_join(g, values, axis=0 if i else 1) for i, values in enumerate(zip(*found, strict=True))]
     if not batch_first:
         return [y, *states]
@@ -69,15 +71,15 @@ def _join(g: Builder, values: Sequence[Value], axis: int) -> Value:
     return result
 
 
-def _scan(g: Builder, d: _Direction, x: Value) -> list[Value]:
+def _scan(g: Builder, d: _Direction) -> list[Value]:
     """What the steps of one direction give: [T, B, H], then the last states [B, H]."""
-    body = Builder(Graph(f"{d.node.name}/step"))
-    states = [body.graph.add_input(name, x.dtype, state.shape) for name, state in zip("hc", d.states, strict=False)]
-    given = body.graph.add_input("x", x.dtype, (d.inputs.sizes[1], d.inputs.sizes[2]))
+    body, dtype = Builder(Graph(f"{d.node.name}/step")), d.dtype
+    states = [body.graph.add_input(name, dtype, state.shape) for name, state in zip("hc", d.states, strict=False)]
+    given = body.graph.add_input("x", dtype, (d.inputs.sizes[1], d.inputs.sizes[2]))
     new = [*_CELLS[d.node.op](body, d, given, *states)]
     y = new[0]
     if d.valid is not None:  # beyond the end of its sequence a sample keeps its state, and gives zeros
-        valid = body.graph.add_input("valid", d.valid.dtype, d.valid.sizes[1:])
+        valid = body.graph.add_input("valid", BOOL, d.valid.sizes[1:])
         y = body.Where(valid, y, 0.0)
         new = [body.Where(valid, after, before) for after, before in zip(new, states, strict=True)]
     body.graph.outputs = [*new, body.Identity(y)]
@@ -88,9 +90,9 @@ def _scan(g: Builder, d: _Direction, x: Value) -> list[Value]:
         "Scan", [*d.states, *scanned], outputs=len(new) + 1, body=body.graph, num_scan_inputs=len(scanned),
         scan_input_directions=turned, scan_output_directions=turned[:1],
     )  # fmt: skip
-    ys.shape, ys.dtype = (*d.inputs.sizes[:2], d.size), x.dtype
+    ys.shape, ys.dtype = (*d.inputs.sizes[:2], d.size), dtype
     for state, initial in zip(last, d.states, strict=True):
-        state.shape, state.dtype = initial.shape, x.dtype
+        state.shape, state.dtype = initial.shape, dtype
     return [ys, *last]
 
 
@@ -131,6 +133,11 @@ class _Direction:
             g.Transpose(recurrent), bias if inner else None, _part(g, node.input(7), index),
             _valid(g, node.input(4), x.sizes[0]), _of_direction(node, index),
         )  # fmt: skip
+
+    @property
+    def dtype(self) -> np.dtype:
+        assert self.inputs.dtype is not None
+        return self.inputs.dtype
 
     def call(self, g: Builder, index: int, x: Value) -> Value:
         """The activation function `index`, of its clipped argument."""
@@ -228,7 +235,7 @@ def _of_direction(node: Node, index: int) -> list[Function]:
 
 
 def _functions(names: Sequence[str], attributes: Mapping[str, Any]) -> Iterator[Function]:
-    """Each name takes from alpha and beta what it needs, in order; LookupError, with the reason, for what is unknown."""
+    """Each name takes from alpha and beta what it needs, in order; LookupError says what can't be had."""
     left = [list(attributes.get(f"activation_{name}") or ()) for name in ("alpha", "beta")]
     for name in names:
         if name.lower() not in _FUNCTIONS:

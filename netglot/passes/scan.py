@@ -36,7 +36,7 @@ def _lower(graph: Graph, node: Node) -> bool:
     g = Builder(graph)
     with g.at(node.origin):
         body = _body(node, read)
-        loop = g.op("Loop", [scan_length(node), None, *node.inputs[:states]], outputs=len(read), body=body)
+        loop = g.op("Loop", [scan_length(node), np.array(True), *node.inputs[:states]], outputs=len(read), body=body)
         unhide(graph)
         type_bodies(graph)
         results = dict(zip(read, loop if isinstance(loop, tuple) else (loop,), strict=True))

@@ -6,7 +6,7 @@ import numpy as np
 
 from netglot.ir.builder import Builder
 from netglot.ir.graph import Graph, Node, Value
-from netglot.passes.bodies import replace, trip_count
+from netglot.passes.bodies import loop_length, replace
 from netglot.passes.match import nodes, number
 
 
@@ -30,7 +30,7 @@ def unroll_loops(graph: Graph, most: int, most_nodes: int) -> bool:
 
 
 def _is_short(node: Node, most: int, most_nodes: int) -> bool:
-    count = trip_count(node)
+    count = loop_length(node)
     return count is not None and 1 <= count <= most and count * size(node.attributes["body"]) <= most_nodes
 
 
@@ -45,14 +45,13 @@ def _unroll(graph: Graph, node: Node) -> bool:
     with g.at(node.origin):
         known: dict[Value, Value] = {value: graph.add_constant(value.array, value.name) for value in body.constants()}
         known[body.inputs[1]] = g.constant(np.array(True))
-        states, stacked = list(node.inputs[2:]), []
-        for step in range(trip_count(node) or 0):
+        states: list[Value | None] = list(node.inputs[2:])
+        stacked = []
+        for step in range(loop_length(node) or 0):
             fed = zip(body.inputs, [g.constant(np.int64(step)), known[body.inputs[1]], *states], strict=True)
             _, *results = graph.inline(body, known | dict(fed))
-            states, elements = results[: len(states)], results[len(states) :]
+            states, elements = [*results[: len(states)]], results[len(states) :]
             stacked.append([g.Unsqueeze(element, [0]) for element in elements])
         scanned = [g.Concat(*steps, axis=0) for steps in zip(*stacked, strict=True)]
     replace(graph, node, [*states, *scanned])
     return True
-
-

@@ -55,11 +55,17 @@ class Row:
         """The one-node graph. Inputs are x0, x1...; outputs y0, y1..."""
         g = Builder(Graph(self.op))
         arguments = [self._argument(g, i, item) for i, item in enumerate(self.inputs)]
-        result = g.op(self.op, arguments, outputs=self.outputs, domain=self.domain, **self.attributes)
+        attributes = {name: self._attribute(item, arguments) for name, item in self.attributes.items()}
+        result = g.op(self.op, arguments, outputs=self.outputs, domain=self.domain, **attributes)
         g.graph.outputs = list(result) if isinstance(result, tuple) else [result]
         for i, value in enumerate(g.graph.outputs):
             g.graph.rename(value, f"y{i}")
         return g.graph
+
+    @staticmethod
+    def _attribute(item: Any, arguments: list[Any]) -> Any:
+        """A body is a function of the node's arguments, which it may read as outer values."""
+        return item(*arguments) if callable(item) else item
 
     @staticmethod
     def _argument(g: Builder, index: int, item: In | np.ndarray | None) -> Any:

@@ -2,6 +2,7 @@
 
 from netglot.backends.tflite import (  # noqa: F401  (they register their operators)
     activations,
+    control,
     convolution,
     dense,
     detection,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -54,14 +55,40 @@ class Tensor:
         self.name, self.shape, self.dtype, self.data = name, shape, dtype, data
 
 
-class TFLiteBuilder:
-    """Tensors and operators of one subgraph, in order."""
+@dataclass
+class Subgraph:
+    """A subgraph of the file: what it is called, its content, and which tensors go in and come out."""
 
-    def __init__(self) -> None:
+    name: str
+    content: TFLiteBuilder
+    inputs: list[int]
+    outputs: list[int]
+
+
+class TFLiteBuilder:
+    """Tensors and operators of one subgraph, in order. `subgraphs` are those of the file, but the first."""
+
+    def __init__(self, subgraphs: list[Subgraph] | None = None) -> None:
+        self.subgraphs: list[Subgraph] = [] if subgraphs is None else subgraphs
         self.tensors: list[Tensor] = []
         self.ops: list[Op] = []
         self._index: dict[object, int] = {}
         self._temporaries: set[int] = set()
+
+    # --------------------------------------------------------------- subgraphs
+
+    def nested(self) -> TFLiteBuilder:
+        """An empty builder for another subgraph of the same file."""
+        return TFLiteBuilder(self.subgraphs)
+
+    def close(self, name: str, inputs: list[int], outputs: list[int]) -> int:
+        """Puts what has been built into the file; returns the index of the subgraph."""
+        self.subgraphs.append(Subgraph(name, self, inputs, outputs))
+        return len(self.subgraphs)
+
+    def define(self, value: Value, x: int) -> None:
+        """Says that tensor x is `value`."""
+        self._index[(value, value.layout)] = x
 
     # ---------------------------------------------------------------- geometry
 
@@ -265,4 +292,6 @@ def physical_permutation(x: Value, y: Value, perm: Sequence[int]) -> list[int]:
     return [stored_x.index(perm[axis]) for axis in stored_y]
 
 
-__all__ = ["Ends", "Ints", "Op", "Operand", "Side", "TFLiteBuilder", "Tensor", "physical_permutation", "tflite_op"]
+__all__ = [
+    "Ends", "Ints", "Op", "Operand", "Side", "Subgraph", "TFLiteBuilder", "Tensor", "physical_permutation", "tflite_op",
+]  # fmt: skip

@@ -10,7 +10,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as tfl
 
-from netglot.backends.tflite.context import TENSOR_TYPES, Op, Tensor, TFLiteBuilder
+from netglot.backends.tflite.context import TENSOR_TYPES, Op, Subgraph, Tensor, TFLiteBuilder
 from netglot.backends.tflite.versions import version
 from netglot.errors import ConversionError
 
@@ -24,8 +24,14 @@ Code = tuple[int, int]  # builtin operator, version
 def write(m: TFLiteBuilder, name: str, inputs: Mapping[str, int], outputs: Mapping[str, int], path: Path) -> None:
     """Writes the operators of `m`; inputs and outputs are tensors by name. ConversionError above 2 GB."""
     model = _model(m, name, inputs, outputs)
+    parts = [m, *(item.content for item in m.subgraphs)]
     weights = [buffer.array.nbytes for buffer in model.buffers if isinstance(buffer, _Weights)]
-    size = sum(weights) + (64 + ALIGNMENT) * len(weights) + 1024 * (len(m.tensors) + len(m.ops)) + 2**16
+    size = (
+        sum(weights)
+        + (64 + ALIGNMENT) * len(weights)
+        + 1024 * sum(len(one.tensors) + len(one.ops) for one in parts)
+        + 2**16
+    )
     if size > LIMIT:
         raise ConversionError(
             f"the weights take {sum(weights) / 2**30:.2f} GiB, and a .tflite file holds less than 2",
@@ -57,19 +63,45 @@ class _Weights(tfl.BufferT):  # type: ignore[misc]
 
 
 def _model(m: TFLiteBuilder, name: str, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> tfl.ModelT:
-    used = {i for op in m.ops for i in (*op.inputs, *op.outputs) if i >= 0}.union(inputs.values(), outputs.values())
-    place = {old: new for new, old in enumerate(sorted(used))} | {-1: -1}
-    buffers: list[Any] = [tfl.BufferT()]  # buffer 0 is empty by convention: for what is computed
+    buffers = _Buffers()
     codes: dict[Code, int] = {}
-    subgraph = tfl.SubGraphT(
-        name=name, tensors=[_tensor(m.tensors[i], buffers) for i in sorted(used)],
-        inputs=[place[i] for i in inputs.values()], outputs=[place[i] for i in outputs.values()],
-        operators=[_operator(m, op, place, codes) for op in m.ops],
-    )  # fmt: skip
+    main = Subgraph(name, m, list(inputs.values()), list(outputs.values()))
+    subgraphs = [_subgraph(item, buffers, codes) for item in (main, *m.subgraphs)]
     return tfl.ModelT(
-        version=3, description="netglot", buffers=buffers, subgraphs=[subgraph],
-        operatorCodes=[_operator_code(*code) for code in codes], signatureDefs=[_signature(inputs, outputs, place)],
+        version=3, description="netglot", buffers=buffers.all, subgraphs=subgraphs,
+        operatorCodes=[_operator_code(*code) for code in codes],
+        signatureDefs=[_signature(inputs, outputs, _places(main))],
     )  # fmt: skip
+
+
+class _Buffers:
+    """The buffers of the file. Arrays that subgraphs share, which lie in the same place, are stored once."""
+
+    def __init__(self) -> None:
+        self.all: list[Any] = [tfl.BufferT()]  # buffer 0 is empty by convention: for what is computed
+        self._places: dict[object, int] = {}
+
+    def add(self, array: np.ndarray) -> int:
+        key = array.__array_interface__["data"][0], array.strides, array.shape, array.dtype
+        if key not in self._places:  # the array lives on in its buffer, so its place stays its own
+            self._places[key] = len(self.all)
+            self.all.append(_Weights(array))
+        return self._places[key]
+
+
+def _subgraph(item: Subgraph, buffers: _Buffers, codes: dict[Code, int]) -> tfl.SubGraphT:
+    place = _places(item)
+    return tfl.SubGraphT(
+        name=item.name, tensors=[_tensor(item.content.tensors[i], buffers) for i in place if i >= 0],
+        inputs=[place[i] for i in item.inputs], outputs=[place[i] for i in item.outputs],
+        operators=[_operator(item.content, op, place, codes) for op in item.content.ops],
+    )  # fmt: skip
+
+
+def _places(item: Subgraph) -> dict[int, int]:
+    """Where each tensor that is used comes in the file; -1, which stands for none, stays."""
+    used = {i for op in item.content.ops for i in (*op.inputs, *op.outputs) if i >= 0}.union(item.inputs, item.outputs)
+    return {old: new for new, old in enumerate(sorted(used))} | {-1: -1}
 
 
 def _operator_code(code: int, of: int) -> tfl.OperatorCodeT:
@@ -84,11 +116,8 @@ def _signature(inputs: Mapping[str, int], outputs: Mapping[str, int], place: Map
     return tfl.SignatureDefT(signatureKey=SIGNATURE, inputs=entries(inputs), outputs=entries(outputs))
 
 
-def _tensor(tensor: Tensor, buffers: list[Any]) -> tfl.TensorT:
-    index = 0
-    if tensor.data is not None:
-        index = len(buffers)
-        buffers.append(_Weights(tensor.data))
+def _tensor(tensor: Tensor, buffers: _Buffers) -> tfl.TensorT:
+    index = 0 if tensor.data is None else buffers.add(tensor.data)
     return tfl.TensorT(
         name=tensor.name, shape=list(tensor.shape), type=TENSOR_TYPES[tensor.dtype], buffer=index, hasRank=True
     )

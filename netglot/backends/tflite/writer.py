@@ -14,6 +14,8 @@ from netglot.backends.tflite.peephole import peephole
 from netglot.errors import ConversionError, Origin, Problem, UnsupportedError
 from netglot.ir.graph import Graph, Node
 from netglot.ir.types import is_static, text
+from netglot.passes.bodies import read_through_identities
+from netglot.passes.control import lower_control
 from netglot.passes.flatten_layout import flattens_into_dense
 from netglot.passes.layout import choose_layout
 from netglot.passes.pipeline import CHANNELS_LAST, Pass, run
@@ -37,10 +39,13 @@ def side(graph: Graph, node: Node) -> Ends:
     return layout if isinstance(layout, (Side, tuple)) else layout(node)
 
 
+UNROLLED = 8  # steps: up to here a recurrence is written out; a WHILE costs some copies and calls at each step
+
 # In this order, before the operators are lowered; `save` puts the quantisation after them.
 PASSES: list[Pass] = [
     widen_floats,  # first: it adds nodes at the inputs and outputs
     shuffle_channels_last,
+    read_through_identities,
     lay_out,
     *CHANNELS_LAST,  # these know by now what is stored so
 ]
@@ -57,6 +62,7 @@ def save(graph: Graph, path: Path, quantize: str | None = None) -> int:
     With quantize "fp16" weights are stored as float16 (inputs, outputs and arithmetic stay float32). Raises
     UnsupportedError with every operator that can't be written, ConversionError above 2 GB.
     """
+    lower_control(graph, UNROLLED)
     require_sizes(graph)
     prepare(graph)
     m = TFLiteBuilder()
@@ -65,11 +71,14 @@ def save(graph: Graph, path: Path, quantize: str | None = None) -> int:
     lowering.lower(graph, "tflite", lambda *call: _call(m, *call))
     outputs = [m.tensor(value) for value in graph.outputs]
     peephole(m, outputs)
+    for item in m.subgraphs:
+        peephole(item.content, item.outputs)
     if quantize == "fp16":
-        store_as_half(m)
+        for part in (m, *(item.content for item in m.subgraphs)):
+            store_as_half(part)
     names = [value.name for value in graph.inputs], [value.name for value in graph.outputs]
     write(m, graph.name, dict(zip(names[0], inputs, strict=True)), dict(zip(names[1], outputs, strict=True)), path)
-    return len(m.ops)
+    return len(m.ops) + sum(len(item.content.ops) for item in m.subgraphs)
 
 
 def require_sizes(graph: Graph) -> None:
