@@ -60,7 +60,7 @@ def convolution(
     refuse_lora(g, lora_rank)
     w = turned(g, kernel, filters_first(kernel.rank))
     y = g.Conv(image, w, bias, group=groups, **over.attributes, **padding_of(g, image, over, padding))
-    return g.from_first(g.activate(y, activation), data_format)
+    return g.activate(g.from_first(y, data_format), activation)
 
 
 def depthwise(g: KerasBuilder, x: Value, over: Window, depth_multiplier: int, padding: str, bias: bool) -> Value:
@@ -83,7 +83,7 @@ def depthwise_convolution(
     image = g.to_first(x, data_format)
     over = window(g, image, kernel_size, strides, dilation_rate)
     y = depthwise(g, image, over, depth_multiplier, padding, use_bias)
-    return g.from_first(g.activate(y, activation), data_format)
+    return g.activate(g.from_first(y, data_format), activation)
 
 
 @keras_layer(
@@ -101,7 +101,7 @@ def separable_convolution(
     ones = (1,) * len(over.kernel)
     kernel = g.weight(*ones, channels_of(g, deep), filters, name="pointwise_kernel")
     y = g.Conv(deep, turned(g, kernel, filters_first(kernel.rank)), biased(g, filters, use_bias), kernel_shape=ones)
-    return g.from_first(g.activate(y, activation), data_format)
+    return g.activate(g.from_first(y, data_format), activation)
 
 
 # ---------------------------------------------------------------- transposed
@@ -123,7 +123,7 @@ def transposed_convolution(
     kernel = g.weight(*over.kernel, filters, channels_of(g, image), name="kernel")
     w, b = turned(g, kernel, filters_first(kernel.rank)), biased(g, filters, use_bias)
     y = g.ConvTranspose(image, w, b, **over.attributes, **_cropping(g, over, padding, extra))
-    return g.from_first(g.activate(y, activation), data_format)
+    return g.activate(g.from_first(y, data_format), activation)
 
 
 def _cropping(g: KerasBuilder, over: Window, padding: str, extra: Ints | None) -> dict[str, Ints]:

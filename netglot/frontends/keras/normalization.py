@@ -122,10 +122,9 @@ def _known(g: KerasBuilder, sizes: Sequence[int | None]) -> tuple[int, ...]:
 def rms_normalization(g: KerasBuilder, x: Value, *, axis: Axis = -1, epsilon: float = 1e-6) -> Value:
     axes = axes_of(g, x, axis)
     scale = g.weight(*sizes_of(x, axes), name="scale")
-    if axes == list(range(axes[0], x.rank)):
-        return g.RMSNormalization(x, scale, axis=axes[0], epsilon=epsilon)
-    mean = g.ReduceMean(g.Mul(x, x), axes)
-    return scaled_and_shifted(g, g.Div(x, g.Sqrt(g.Add(mean, epsilon))), scale, None, axes)
+    if axes != list(range(axes[0], x.rank)):
+        raise g.unsupported(f"axis={axis}", "Keras itself multiplies the last axes by the scale, whichever it is of.")
+    return g.RMSNormalization(x, scale, axis=axes[0], epsilon=epsilon)
 
 
 @keras_layer("GroupNormalization")
@@ -172,7 +171,11 @@ def unit_length(g: KerasBuilder, x: Value, axes: Sequence[int], epsilon: float) 
 
 @keras_layer("SpectralNormalization", mask="drop")
 def spectral_normalization(g: KerasBuilder, x: Value, *, layer: Mapping[str, Any], power_iterations: int = 1) -> Value:
-    """Training stores the kernel normalised: at inference it is the layer alone."""
+    """Training stores the kernel normalised: at inference it is the layer alone.
+
+    Of its own it has the vector of the power iteration, and (in .keras) the same kernel once more.
+    """
     y: Value = g.layer(layer, [x], part="layer")
-    g.weight(1, None, trainable=False, name="vector_u")
+    while g.weights is not None and g.weights.next(False) is not None:
+        pass
     return y

@@ -168,12 +168,13 @@ def augmentation(
     all_ops: Any = None, rng_type: Any = None, data_format: Any = None, bounding_box_format: Any = None,
 ) -> Value:  # fmt: skip
     """At inference nothing remains."""
-    return floating(g, x) if g.type not in KEEP_TYPE else x
+    return x if g.era >= 3 and g.type in KEEP_TYPE else floating(g, x)
 
 
-# Their transform_images begins with `if training`, before the images become floats.
+# Of Keras 3: their transform_images does nothing to integers while not training; the others make them floats.
 KEEP_TYPE = {
-    "RandomBrightness", "RandomColorJitter", "RandomGrayscale", "Equalization", "MixUp", "RandomErasing",
+    "Equalization", "MixUp", "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter", "RandomContrast",
+    "RandomGrayscale", "RandomHue", "RandomInvert", "RandomPosterization", "RandomSaturation",
 }  # fmt: skip
 
 
@@ -187,6 +188,23 @@ def random_crop(
         return x
     image = _cropped(g, g.to_first(floating(g, x), "channels_last"), height, width)
     return g.from_first(resize(g, image, (height, width), "bilinear"), "channels_last")
+
+
+@keras_layer("AutoContrast", mask="drop")
+def auto_contrast(
+    g: KerasBuilder, x: Value, *, value_range: Sequence[float] = (0, 255), data_format: str | None = None,
+    bounding_box_format: Any = None,
+) -> Value:  # fmt: skip
+    """Each line of the last axis stretched over the whole range; one that is all the same stays.
+
+    The minimum is taken over axes 1 and 2 of a batch, whatever the data format is.
+    """
+    bottom, top = (float(bound) for bound in value_range)
+    image = floating(g, x)
+    axes = [1, 2] if x.rank == 4 else [0, 1]
+    low, high = g.ReduceMin(image, axes), g.ReduceMax(image, axes)
+    stretched = g.Mul(g.Sub(image, low), g.Div(top - bottom, g.Sub(high, low)))
+    return g.Where(g.Equal(high, low), image, g.Add(stretched, bottom) if bottom else stretched)
 
 
 # ------------------------------------------------------------------ categories
