@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from netglot.errors import ConversionError, Origin, UnsupportedError
 from netglot.frontends.tensorflow import saved_model, text
 from netglot.frontends.tensorflow.checkpoint import Checkpoint, exists, prefix_of
-from netglot.frontends.tensorflow.messages import GraphDef, OpDef, graph
+from netglot.frontends.tensorflow.messages import FunctionName, GraphDef, OpDef, graph
 from netglot.frontends.tensorflow.metagraph import MetaGraph, Saver, Signature, meta_graph
 from netglot.frontends.tensorflow.objects import SavedObjects
 from netglot.frontends.tensorflow.proto import Message
@@ -44,10 +44,28 @@ class TFModel:
         return self.saver.restore if self.saver else ""
 
     def variable_keys(self) -> dict[str, str]:
-        """The checkpoint's key of each variable, by name, as far as the objects of the files tell it."""
+        """The checkpoint's key of each variable, by name, as far as the objects of the files tell it.
+
+        Names in the graph are unique, the variables' own need not be: what a function captures says which is which.
+        """
         tracked = self.checkpoint.objects() if self.checkpoint else None
-        by_object = self.objects.variable_keys(tracked) if self.objects else {}
-        return {**(tracked.by_full_name() if tracked else {}), **by_object}
+        by_name = tracked.by_full_name() if tracked else {}
+        if self.objects is None:
+            return by_name
+        keys = self.objects.keys(tracked)
+        captured = {name: keys[number] for name, number in self._captures() if number in keys}
+        return {**by_name, **self.objects.variable_keys(tracked), **captured}
+
+    def _captures(self) -> Iterator[tuple[str, int]]:
+        """The variables that the graph passes to its functions, by name, with the number of the object that each is."""
+        bound_inputs = self.objects.bound_inputs if self.objects else {}
+        names = {node.name: node.attributes.get("shared_name") or node.name for node in self.graph.nodes}
+        for node in self.graph.nodes:
+            function = node.attributes.get("f")
+            bound = bound_inputs.get(function.name, ()) if isinstance(function, FunctionName) else ()
+            inputs = [name.removesuffix(":0") for name in node.inputs if name[:1] != "^"]
+            for name, number in zip(inputs[len(inputs) - len(bound) :], bound, strict=False):
+                yield names.get(name, name), number
 
 
 def read(path: Path, weights: Path | None = None, signature: str | None = None, tag: str | None = None) -> TFModel:

@@ -45,12 +45,17 @@ class SavedObjects:
     def variables(self) -> Mapping[int, SavedVariable]:
         return {number: item.variable for number, item in enumerate(self.objects) if item.variable}
 
-    def variable_keys(self, tracked: TrackedObjects | None = None) -> dict[str, str]:
-        """The key in the checkpoint of each variable, by the variable's name; without those of the same name.
+    def keys(self, tracked: TrackedObjects | None = None) -> dict[int, str]:
+        """The key in the checkpoint of each variable, by the object's number.
 
         `tracked` are the objects of the checkpoint; where it has none, keys are made of the names on the way.
         """
         keys = _paths(self) if tracked is None else tracked.keys_of(self)
+        return {number: key for number, key in keys.items() if self.objects[number].variable}
+
+    def variable_keys(self, tracked: TrackedObjects | None = None) -> dict[str, str]:
+        """The key in the checkpoint of each variable, by the variable's name; without those of the same name."""
+        keys = self.keys(tracked)
         by_name: dict[str, set[str]] = {}
         for number, variable in self.variables().items():
             by_name.setdefault(variable.name, set()).add(keys.get(number, ""))
@@ -140,11 +145,11 @@ def _check(all_children: Iterator[Mapping[str, int]]) -> None:
 
 def _paths(saved: SavedObjects) -> dict[int, str]:
     """The key that TensorFlow makes of the shortest way from the root to each object."""
-    paths = {0: ""}
+    paths = {0: ""} if saved.objects else {}
     queue = deque(paths)
     while queue:
         here = queue.popleft()
-        for name, child in saved.objects[here].children.items() if saved.objects else ():
+        for name, child in saved.objects[here].children.items():
             if child not in paths:
                 paths[child] = paths[here] + _escaped(name) + "/"
                 queue.append(child)
