@@ -390,3 +390,17 @@ def test_a_pad_that_others_read_stays() -> None:
     y = g.Pad(x, [0, 0, 1, 1, 0, 0, 1, 1])
     g.graph.outputs = [g.Conv(y, const((4, 3, 3, 3))), g.Relu(y)]
     assert not fuse_pads(g.graph)
+
+
+def test_convolutions_of_one_padded_image_share_the_pad(tmp_path: Path) -> None:
+    m = Last(1, 9, 8, 3)
+    x = m.g.Pad(m.x, [0, 2, 1, 0, 0, 0, 1, 0])
+    m.g.graph.outputs = [m.mean(m.conv(x, channels, same=False)) for channels in (4, 5)]
+    feed = {"x": np.random.default_rng(0).uniform(-1, 1, (1, 9, 8, 3)).astype(np.float32)}
+    expected = OnnxRuntime(m.g.graph).run(feed)
+    run(m.g.graph, COMMON)
+    save(m.g.graph, tmp_path / "a.tflite")
+    assert tflite_ops(tmp_path / "a.tflite") == {"PAD": 1, "CONV_2D": 2, "MEAN": 2}
+    actual = LiteRT(tmp_path / "a.tflite").run(feed)
+    for name, value in expected.items():
+        assert_close(actual[name], value, 1e-5)

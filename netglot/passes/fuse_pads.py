@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from netglot.ir.graph import Graph, Node
-from netglot.passes.match import all_equal, leave_out, nodes, only_reader, producer
+from netglot.ir.graph import Graph, Node, Value
+from netglot.passes.match import all_equal, leave_out, nodes
 
 
 def fuse_pads(graph: Graph) -> bool:
-    """A Pad that others read too stays, for all of them."""
-    return any([_fuse(graph, conv) for conv in nodes(graph, "Conv")])
+    """A Pad that anything but convolutions reads stays, for all of them."""
+    return any([_fuse(graph, pad) for pad in nodes(graph, "Pad")])
 
 
-def _fuse(graph: Graph, conv: Node) -> bool:
-    pad = producer(graph, conv.inputs[0], "Pad")
-    added = _zeros_around(pad) if pad else None
-    if pad is None or added is None or only_reader(graph, pad.output) is not conv:
+def _fuse(graph: Graph, pad: Node) -> bool:
+    added, y = _zeros_around(pad), pad.output
+    readers = graph.consumers(y)
+    if added is None or graph.uses(y) != len(readers) or not all(_is_image_of(conv, y) for conv in readers):
         return False
-    if conv.attributes.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
-        return False
-    own = conv.attributes.get("pads") or (0,) * len(added)
-    conv.attributes.pop("auto_pad", None)
-    conv.attributes["pads"] = tuple(a + b for a, b in zip(own, added, strict=True))
-    leave_out(graph, pad, conv)
-    return True
+    for conv in readers:
+        own = conv.attributes.get("pads") or (0,) * len(added)
+        conv.attributes.pop("auto_pad", None)
+        conv.attributes["pads"] = tuple(a + b for a, b in zip(own, added, strict=True))
+        leave_out(graph, pad, conv)
+    return bool(readers)
+
+
+def _is_image_of(conv: Node, x: Value) -> bool:
+    """Whether `conv` reads x as its image only, and says its pads in numbers."""
+    said = conv.attributes.get("auto_pad", "NOTSET") in ("NOTSET", "VALID")
+    return conv.op == "Conv" and not conv.domain and said and x not in conv.inputs[1:]
 
 
 def _zeros_around(pad: Node) -> list[int] | None:

@@ -23,11 +23,27 @@ _FUSING = {
 def peephole(m: TFLiteBuilder, outputs: Sequence[int]) -> None:
     """Runs every rewrite. `outputs` are the tensors that must survive."""
     without_noops(m, set(outputs))
+    pad_once(m, set(outputs))
     merge_moves(m)
     without_noops(m, set(outputs))  # what undid each other
     drop_unread(m, set(outputs))
     reshape_in_reductions(m, set(outputs))
     fuse_activations(m, set(outputs))
+
+
+def pad_once(m: TFLiteBuilder, outputs: set[int]) -> None:
+    """PAD(x), PAD(x) -> PAD(x) once, which convolutions of the same image share."""
+    seen: dict[tuple[int, ...], Op] = {}
+    replaced: dict[int, int] = {}
+    kept = []
+    for op in m.ops:
+        first = seen.setdefault((op.code, *op.inputs), op) if op.code in (_BUILTIN.PAD, _BUILTIN.PADV2) else op
+        if first is op or op.outputs[0] in outputs:
+            kept.append(op)
+        else:
+            replaced[op.outputs[0]] = first.outputs[0]
+    m.ops = kept
+    _rename(m, replaced)
 
 
 def merge_moves(m: TFLiteBuilder) -> None:
