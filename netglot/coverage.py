@@ -55,6 +55,8 @@ def _writes(item: Format) -> str:
 _READ = {
     "caffe": [("caffe", "layer types")],
     "onnx": [("onnx", "older forms")],
+    "keras": [("keras", "layers and operations")],
+    "tensorflow": [("tensorflow", "operators")],
     "coreml": [("coreml-mil", "ML Program operators"), ("coreml-nn", "neural network layers")],
 }
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from netglot.errors import ConversionError, Origin, UnsupportedError
+from netglot.frontends.keras.keras1 import upgraded
 
 MODELS = {"Functional", "Model", "Sequential"}
 _MAX_ELEMENTS = 1 << 24  # of a tensor written out in JSON
@@ -130,7 +131,7 @@ def find_refs(item: Any) -> Iterator[Ref]:
 
 def read_layer(item: Any, origin: Origin) -> Layer:
     """A serialised layer or model ({"class_name", "config", ...})."""
-    item = _require(item, dict, "a layer", origin)
+    item = upgraded(_require(item, dict, "a layer", origin), origin)
     class_name = _require(item.get("class_name"), str, "the class_name of a layer", origin)
     config = item.get("config")
     if class_name == "Sequential" and isinstance(config, list):  # Keras 1 and 2.0 to 2.2.2
@@ -206,6 +207,8 @@ def _functional(name: str, config: Mapping[str, Any], origin: Origin, build: Any
         raise UnsupportedError(what, origin, "Save a functional model that calls it, or export a SavedModel.")
     items = _require(config["layers"], list, "the list of layers", origin)
     layers = [read_layer(item, origin) for item in items]
+    is_modern = any(_is_modern(node) for item in items for node in item.get("inbound_nodes") or [])
+    layers = [_operation(layer) for layer in layers] if is_modern else layers
     _require_unique(layers, origin)
     by_name = {layer.name: layer for layer in layers}
     calls: list[Call] = []
@@ -213,7 +216,7 @@ def _functional(name: str, config: Mapping[str, Any], origin: Origin, build: Any
         calls += _calls(layer, item.get("inbound_nodes") or [], by_name, origin)
     inputs = _tensors(config.get("input_layers"), origin)
     outputs = _tensors(config.get("output_layers"), origin)
-    if any(_is_modern(node) for item in items for node in item.get("inbound_nodes") or []):
+    if is_modern:
         functional = {layer.name for layer in layers if layer.model is not None and not layer.model.is_sequential}
         inputs, outputs = shift(inputs, functional), shift(outputs, functional)  # Keras 3 counts one more only here
     else:
@@ -221,6 +224,13 @@ def _functional(name: str, config: Mapping[str, Any], origin: Origin, build: Any
         calls, inputs, outputs = _renumbered(calls, inputs, outputs, nested)
     return Model(name, tuple(layers), tuple(calls), tuple(find_refs(inputs)), tuple(find_refs(outputs)),
                  structure=inputs)  # fmt: skip
+
+
+def _operation(layer: Layer) -> Layer:
+    """An .h5 of Keras 3 names no modules: operations are told by having nothing to train."""
+    if layer.has_module or layer.model is not None or "trainable" in layer.config or layer.class_name == "InputLayer":
+        return layer
+    return replace(layer, module="keras.ops")
 
 
 def _is_modern(node: Any) -> bool:

@@ -27,9 +27,15 @@ def element_type(name: Any, origin: Origin) -> np.dtype:
 def compute_dtype(policy: Any, origin: Origin) -> np.dtype:
     """What a layer with the dtype `policy` computes in: a name, or a serialised policy; float32 if it has none."""
     name = "float32" if policy is None else _policy_name(policy)
-    if isinstance(name, str) and "_from_" in name:  # int8_from_float32: its variables are quantised
-        raise UnsupportedError(f"weights quantised by Keras ({name}) are not supported", origin)
+    if _is_quantised(policy, name):
+        raise UnsupportedError("weights quantised by Keras are not supported", origin, "Convert the model before that.")
     return element_type(name, origin)
+
+
+def _is_quantised(policy: Any, name: Any) -> bool:
+    """int8_from_float32 and the like, by name or as a QuantizedDTypePolicy (its subclasses too)."""
+    kind = policy.get("class_name") if isinstance(policy, Mapping) else ""
+    return "_from_" in str(name) or "Quantized" in str(kind)
 
 
 def _policy_name(policy: Any) -> Any:

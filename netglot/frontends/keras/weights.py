@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from netglot.errors import ConversionError, Origin
 from netglot.frontends.hdf5 import Hdf5
+from netglot.frontends.keras import keras1
 from netglot.frontends.keras.builder import Weights
 from netglot.frontends.keras.config import Layer, Model
 from netglot.frontends.keras.files import Source
@@ -41,11 +42,14 @@ class Store:
     `used` are the paths of those that were asked for.
     """
 
-    def __init__(self, file: Hdf5) -> None:
+    def __init__(self, source: Source, file: Hdf5) -> None:
         self.file = file
+        self.is_old, self.is_flipped = source.version.split(".")[0] == "1", source.backend == "theano"
+        self.used: set[str] = set()
         self._arrays: dict[str, np.ndarray] = {}
 
     def array(self, path: str) -> np.ndarray | None:
+        self.used.add(path)
         if path not in self._arrays:
             dataset = self.file.find(path)
             if dataset is None or hasattr(dataset, "keys"):
@@ -53,13 +57,26 @@ class Store:
             self._arrays[path] = self.file.array(dataset)
         return self._arrays[path]
 
-    @property
-    def used(self) -> Container[str]:
-        return self._arrays
+    def converted(self, layer: Layer, variables: Sequence[Variable]) -> Sequence[Variable]:
+        """The variables of a layer in the form that they have now (see keras1)."""
+        if not (self.is_old or self.is_flipped) or layer.model is not None or not variables:
+            return variables
+        arrays = [self.array(variable.path) for variable in variables]
+        if any(array is None for array in arrays):
+            return variables
+        given = [array for array in arrays if array is not None]
+        found = keras1.converted(
+            layer.class_name, layer.config, given, is_old=self.is_old, is_flipped=self.is_flipped
+        )  # fmt: skip
+        if len(found) != len(given):  # gates in one: their names do not matter
+            variables = variables[: len(found)]
+        renewed = [Variable(variable.name, f"converted:{variable.path}") for variable in variables]
+        self._arrays.update((new.path, array) for new, array in zip(renewed, found, strict=True))
+        return renewed
 
     def unused(self, path: str) -> int:
         """How many datasets under a group nobody asked for, states of random numbers aside."""
-        if path in self._arrays:
+        if path in self.used:
             return 0
         item = self.file.find(path)
         if item is None or not hasattr(item, "keys"):
@@ -71,7 +88,7 @@ def open_weights(source: Source, model: Model) -> ModelWeights:
     """Where the variables of the outermost model begin."""
     if source.weights is None:
         return NoWeights()
-    store = Store(source.weights)
+    store = Store(source, source.weights)
     if not source.legacy:
         return GroupWeights(store, "", {}).find_all(model)
     return LegacyWeights(store, source.group)
@@ -235,12 +252,22 @@ class FlatWeights:
         parts: dict[str, list[Variable]] = {layer.name: [] for layer in model.layers}
         for variable in self.variables:
             owner = next((owners[scope] for scope in variable.scopes if scope in owners), None)
-            owner = owner or next((owners[name] for name in owners if variable.name.startswith(f"{name}_")), None)
+            owner = owner or self._keras1_owner(variable, owners)
             if owner is None:
                 what = f"the variable '{variable.name}' of the model '{model.name}' has no layer's name in it"
                 raise ConversionError(what, Origin(str(self.store.file.path)))
             parts[owner].append(variable)
-        return [FlatWeights(self.store, parts[layer.name]) for layer in model.layers]
+        return [_flat(self.store, layer, parts[layer.name]) for layer in model.layers]
+
+    @staticmethod
+    def _keras1_owner(variable: Variable, owners: Mapping[str, str]) -> str | None:
+        """Keras 1 called a variable layer_W: the longest name of a layer that it begins with."""
+        names = [name for name in owners if variable.name.startswith(f"{name}_")]
+        return owners[max(names, key=len)] if names else None
+
+
+def _flat(store: Store, layer: Layer, variables: Sequence[Variable]) -> FlatWeights:
+    return FlatWeights(store, store.converted(layer, variables))
 
 
 def _names(layer: Layer) -> Iterator[str]:
@@ -275,7 +302,7 @@ class LegacyWeights:
         if unknown:
             what = f"the weights file has a layer '{unknown[0]}', which the model has not"
             raise ConversionError(what, Origin(str(self.store.file.path)))
-        return [FlatWeights(self.store, lists.get(layer.name, [])) for layer in model.layers]
+        return [_flat(self.store, layer, lists.get(layer.name, [])) for layer in model.layers]
 
     def _variables(self, layer: str) -> list[Variable]:
         group = f"{self.group}/{layer}"
