@@ -17,6 +17,7 @@ from netglot.passes.fold_constants import fold_constants
 from netglot.passes.fuse_affine import fuse_affine
 from netglot.passes.fuse_pads import fuse_pads
 from netglot.passes.identity import remove_identities
+from netglot.passes.recurrent_loops import fuse_recurrent_loops
 from netglot.passes.reshapes import merge_reshapes
 from netglot.passes.transposes import fold_transposes, merge_transposes
 
@@ -44,6 +45,7 @@ COMMON: list[Pass] = [
     fold_constants,  # makes constants of what the others need constant, and shapes known
     tidy,  # before what looks at neighbours, so that those meet
     merge_duplicates,  # before the fusions, which would make equal layers differ
+    fuse_recurrent_loops,  # after tidy, in whose bodies little is left but the cell
     compute_channels_first,  # after tidy and before the fusions: what stood between Transposes meets
     tidy,
     fold_transposes,  # after tidy: only a Transpose that is needed goes into weights

@@ -171,7 +171,7 @@ def reverse(g: TFBuilder, x: Value, dims: Value) -> Value:
 
 def reversed_in(g: TFBuilder, x: Value, axes: Sequence[int]) -> Value:
     n = len(axes)
-    return g.Slice(x, [-1] * n, [FIRST] * n, list(axes), [-1] * n) if n else x
+    return with_sizes(g.Slice(x, [-1] * n, [FIRST] * n, list(axes), [-1] * n), x.shape or ()) if n else x
 
 
 @tf_op("ReverseSequence")
