@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from netglot import formats
 from netglot.errors import ConversionError, UnsupportedError
+from netglot.frontends import textproto
 from netglot.frontends.tensorflow import files, outputs, tensors, text
 from netglot.frontends.tensorflow.messages import (
     Attributes,
@@ -611,6 +614,9 @@ def test_what_a_file_says_of_an_operation_goes_first() -> None:
     assert outputs.flat_index(node, "one", 0, own) == 2
     with pytest.raises(ConversionError, match="layer 'n': Own has no output 'two', only many, one"):
         outputs.flat_index(node, "two", 0, own)
+    for attributes in ({}, {"N": "many"}, {"N": -1}, {"N": np.ones(3)}):
+        with pytest.raises(ConversionError, match="layer 'n': Own doesn't say its 'N'"):
+            outputs.flat_index(NodeDef("n", "Own", (), attributes), "one", 0, own)
 
 
 # ------------------------------------------------------------------- hostile files
@@ -699,6 +705,20 @@ def test_hostile_text(tmp_path: Path, content: str, line: int, reason: str) -> N
     with pytest.raises(ConversionError, match=reason) as error:
         files.read(path)
     assert error.value.problems[0].origin.line == line
+
+
+@given(st.binary(max_size=60), st.booleans())
+def test_escapes_of_the_text_form(content: bytes, as_utf8: bool) -> None:
+    from google.protobuf import text_encoding
+
+    escaped = text_encoding.CEscape(content, as_utf8)
+    (value,) = textproto.parse(f'a: "{escaped}"').all("a")
+    assert textproto.bytes_of(value) == content
+
+
+def test_escapes_that_others_write() -> None:
+    (value,) = textproto.parse(r'a: "\x41\X4a\u00e9\U0001F600\a\q\101" "\7"').all("a")
+    assert value == "AJ\u00e9\U0001f600\aqA\a"
 
 
 def test_text_that_is_not_utf8(tmp_path: Path) -> None:

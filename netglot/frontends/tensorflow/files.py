@@ -9,7 +9,7 @@ from pathlib import Path
 from netglot.errors import ConversionError, Origin, UnsupportedError
 from netglot.frontends.tensorflow import saved_model, text
 from netglot.frontends.tensorflow.checkpoint import Checkpoint, exists, prefix_of
-from netglot.frontends.tensorflow.messages import FunctionName, GraphDef, OpDef, graph
+from netglot.frontends.tensorflow.messages import FunctionName, GraphDef, NodeDef, OpDef, graph
 from netglot.frontends.tensorflow.metagraph import MetaGraph, Saver, Signature, meta_graph
 from netglot.frontends.tensorflow.objects import SavedObjects
 from netglot.frontends.tensorflow.proto import Message
@@ -59,13 +59,19 @@ class TFModel:
     def _captures(self) -> Iterator[tuple[str, int]]:
         """The variables that the graph passes to its functions, by name, with the number of the object that each is."""
         bound_inputs = self.objects.bound_inputs if self.objects else {}
-        names = {node.name: node.attributes.get("shared_name") or node.name for node in self.graph.nodes}
+        names = {node.name: _shared_name(node) for node in self.graph.nodes}
         for node in self.graph.nodes:
             function = node.attributes.get("f")
             bound = bound_inputs.get(function.name, ()) if isinstance(function, FunctionName) else ()
             inputs = [name.removesuffix(":0") for name in node.inputs if name[:1] != "^"]
             for name, number in zip(inputs[len(inputs) - len(bound) :], bound, strict=False):
                 yield names.get(name, name), number
+
+
+def _shared_name(node: NodeDef) -> str:
+    """What a variable is called, which is its node's name if nothing else is said."""
+    name = node.attributes.get("shared_name")
+    return name if isinstance(name, str) and name else node.name
 
 
 def read(path: Path, weights: Path | None = None, signature: str | None = None, tag: str | None = None) -> TFModel:

@@ -139,6 +139,30 @@ class FunctionDef:
     argument_attributes: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
 
 
+class Functions(Mapping[str, FunctionDef]):
+    """Functions by name, read when they are asked for: most models bring those of their training, too."""
+
+    def __init__(self, found: list[Field], file: str = "") -> None:
+        self._raw = {Message(item.bytes).message(1).text(1): item.bytes for item in found}
+        self._functions: dict[str, FunctionDef] = {}
+        self._file = file
+
+    def __getitem__(self, name: str) -> FunctionDef:
+        if name not in self._functions:
+            view, origin = self._raw[name], Origin(self._file, name)
+            self._functions[name] = _reported("the function", origin, function, view, self._file)
+        return self._functions[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._raw
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class GraphDef:
     """The nodes of a graph, its functions by name, and the version of the TensorFlow graph that wrote it."""
@@ -151,10 +175,8 @@ class GraphDef:
 def graph(view: memoryview, file: str = "") -> GraphDef:
     """The graph of a GraphDef message. ValueError where the bytes are no such message."""
     message = Message(view)
-    library = message.message(2)
-    functions = [function(item.bytes, file) for item in library.all(1)]
     nodes = tuple(node(item.bytes, file) for item in message.all(1))
-    return GraphDef(nodes, {item.name: item for item in functions}, message.message(4).number(1))
+    return GraphDef(nodes, Functions(message.message(2).all(1), file), message.message(4).number(1))
 
 
 def node(view: memoryview, file: str = "") -> NodeDef:

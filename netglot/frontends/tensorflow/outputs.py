@@ -148,6 +148,11 @@ def flat_index(node: NodeDef, argument: str, index: int, outputs: Sequence[ArgDe
 
 def _length(node: NodeDef, output: ArgDef) -> int:
     """How many tensors an output is."""
-    if output.number_attr:
-        return int(node.attributes.get(output.number_attr, 1))
-    return len(node.attributes.get(output.type_list_attr, ())) if output.type_list_attr else 1
+    attribute = output.number_attr or output.type_list_attr
+    if not attribute:
+        return 1
+    value = node.attributes.get(attribute)
+    length = len(value) if isinstance(value, tuple) else value
+    if not isinstance(length, int) or length < 0:
+        raise ConversionError(f"{node.op} doesn't say its '{attribute}'", Origin("", node.name, node.line))
+    return length
