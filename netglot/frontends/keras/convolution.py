@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -119,14 +120,13 @@ def transposed_convolution(
     """The kernel is stored H W O I. `groups` is in the configurations of Keras 2, and always 1."""
     image = g.to_first(x, data_format)
     over = window(g, image, kernel_size, strides, dilation_rate)
-    extra = None if output_padding is None else per_axis(g, "output_padding", output_padding, len(over.kernel), least=0)
     kernel = g.weight(*over.kernel, filters, channels_of(g, image), name="kernel")
     w, b = turned(g, kernel, filters_first(kernel.rank)), biased(g, filters, use_bias)
-    y = g.ConvTranspose(image, w, b, **over.attributes, **_cropping(g, over, padding, extra))
+    y = g.ConvTranspose(image, w, b, **over.attributes, **transposed_options(g, over, padding, output_padding))
     return g.activate(g.from_first(y, data_format), activation)
 
 
-def _cropping(g: KerasBuilder, over: Window, padding: str, extra: Ints | None) -> dict[str, Ints]:
+def transposed_options(g: KerasBuilder, over: Window, padding: str, output_padding: Sizes | None) -> dict[str, Ints]:
     """What is cut off the full result, and what is added at its end, so that it gets Keras' size.
 
     The size is compute_conv_transpose_output_shape's (keras/src/backend/common/backend_utils.py); where it is smaller
@@ -134,7 +134,11 @@ def _cropping(g: KerasBuilder, over: Window, padding: str, extra: Ints | None) -
     """
     if padding.lower() not in ("valid", "same"):
         raise g.unsupported(f"padding='{padding}'")
-    axes = zip(over.reach, over.strides, extra or (None,) * len(over.reach), strict=True)
+    rank = len(over.reach)
+    extra: Sequence[int | None] = (None,) * rank
+    if output_padding is not None:
+        extra = per_axis(g, "output_padding", output_padding, rank, least=0)
+    axes = zip(over.reach, over.strides, extra, strict=True)
     growth = [_growth(padding.lower() == "same", reach, stride, more) for reach, stride, more in axes]
     cut = [max(0, -n) for n in growth]
     pads = (*(n // 2 for n in cut), *(n - n // 2 for n in cut))

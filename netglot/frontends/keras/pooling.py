@@ -14,7 +14,7 @@ def _names(*patterns: str) -> list[str]:
     return [f"{pattern}{rank}D" for pattern in patterns for rank in (1, 2, 3)]
 
 
-def _pool(
+def pool(
     g: KerasBuilder, op: str, x: Value, pool_size: Sizes, strides: Sizes | None, padding: str, data_format: str | None
 ) -> Value:
     """Padding is never the maximum and never counts in an average."""
@@ -30,7 +30,7 @@ def max_pooling(
     g: KerasBuilder, x: Value, *, pool_size: Sizes = 2, strides: Sizes | None = None, padding: str = "valid",
     data_format: str | None = None,
 ) -> Value:  # fmt: skip
-    return _pool(g, "MaxPool", x, pool_size, strides, padding, data_format)
+    return pool(g, "MaxPool", x, pool_size, strides, padding, data_format)
 
 
 @keras_layer(*_names("AveragePooling", "AvgPool"), mask="drop")
@@ -38,7 +38,7 @@ def average_pooling(
     g: KerasBuilder, x: Value, *, pool_size: Sizes = 2, strides: Sizes | None = None, padding: str = "valid",
     data_format: str | None = None,
 ) -> Value:  # fmt: skip
-    return _pool(g, "AveragePool", x, pool_size, strides, padding, data_format)
+    return pool(g, "AveragePool", x, pool_size, strides, padding, data_format)
 
 
 # ---------------------------------------------------------------------- global
@@ -74,15 +74,15 @@ def _spatial(g: KerasBuilder, x: Value, data_format: str | None) -> list[int]:
 
 @keras_layer(*_names("AdaptiveMaxPooling"), mask="drop")
 def adaptive_max_pooling(g: KerasBuilder, x: Value, *, output_size: Sizes, data_format: str | None = None) -> Value:
-    return _adaptive(g, "MaxPool", x, output_size, data_format)
+    return adaptive(g, "MaxPool", x, output_size, data_format)
 
 
 @keras_layer(*_names("AdaptiveAveragePooling"), mask="drop")
 def adaptive_average_pooling(g: KerasBuilder, x: Value, *, output_size: Sizes, data_format: str | None = None) -> Value:
-    return _adaptive(g, "AveragePool", x, output_size, data_format)
+    return adaptive(g, "AveragePool", x, output_size, data_format)
 
 
-def _adaptive(g: KerasBuilder, op: str, x: Value, output_size: Sizes, data_format: str | None) -> Value:
+def adaptive(g: KerasBuilder, op: str, x: Value, output_size: Sizes, data_format: str | None) -> Value:
     """An axis at a time (keras/src/backend/tensorflow/nn.py)."""
     image = g.to_first(x, data_format)
     wanted = per_axis(g, "output_size", output_size, image.rank - 2)
