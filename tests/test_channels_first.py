@@ -22,6 +22,7 @@ from netglot.passes.dead_code import remove_dead_code
 from netglot.passes.fuse_pads import fuse_pads
 from netglot.passes.identity import remove_identities
 from netglot.passes.pipeline import COMMON, apply, run
+from netglot.passes.reshapes import merge_reshapes
 from netglot.runtimes.litert import LiteRT
 from netglot.runtimes.onnxruntime import OnnxRuntime
 from tests.ops.table import const
@@ -404,3 +405,26 @@ def test_convolutions_of_one_padded_image_share_the_pad(tmp_path: Path) -> None:
     actual = LiteRT(tmp_path / "a.tflite").run(feed)
     for name, value in expected.items():
         assert_close(actual[name], value, 1e-5)
+
+
+@pytest.mark.parametrize("keepdims", [0, 1])
+@pytest.mark.parametrize("batch", [2, "batch"])
+@pytest.mark.parametrize("is_output", [False, True])
+def test_a_reduction_takes_in_the_reshape_of_its_axes(keepdims: int, batch: int | str, is_output: bool) -> None:
+    g = Builder(Graph("reduced"))
+    x = g.graph.add_input("x", FLOAT, (batch, 3, 4, 5))
+    y = g.Reshape(g.ReduceMean(x, [-1, 2], keepdims=keepdims), [-1, 3] if keepdims else [-1, 3, 1, 1])
+    g.graph.outputs = [y] if is_output else [g.Relu(y)]
+    feed = {"x": np.random.default_rng(0).uniform(-1, 1, (2, 3, 4, 5)).astype(np.float32)}
+    expected = OnnxRuntime(g.graph).run(feed)
+    assert run(g.graph, [merge_reshapes], check=True)
+    assert ops(g.graph)["Reshape"] == 0
+    for name, actual in OnnxRuntime(g.graph).run(feed).items():
+        assert_close(actual, expected[name], 0)
+
+
+def test_a_reshape_that_orders_axes_otherwise_stays() -> None:
+    g = Builder(Graph("reduced"))
+    x = g.graph.add_input("x", FLOAT, (2, 3, 4, 5))
+    g.graph.outputs = [g.Reshape(g.ReduceMean(x, [2, 3], keepdims=0), [2, 1, 1, 3])]
+    assert not merge_reshapes(g.graph)
