@@ -60,7 +60,7 @@ class Row:
         for variable in model.weights:
             positive = "variance" in variable.name
             drawn = rng.uniform(0.5, 1.5, variable.shape) if positive else rng.normal(size=variable.shape)
-            variable.assign(drawn.astype(str(variable.dtype)))
+            variable.assign(drawn.astype(getattr(variable.dtype, "name", variable.dtype)))
         for layer in model.layers:
             if hasattr(layer, "finalize_state"):  # Normalization computes with copies
                 layer.finalize_state()
@@ -433,8 +433,9 @@ FUSED: dict[str, tuple[Callable[..., Any], Shape, list[str]]] = {
         ["DEPTHWISE_CONV_2D", "CONV_2D"],
     ),
     "pools": (
-        sequential(("MaxPooling2D", {"pool_size": 3, "strides": 2, "padding": "same"}), ("AveragePooling2D", {"pool_size": 2})),
-        IMAGE, ["MAX_POOL_2D", "AVERAGE_POOL_2D"],
+        sequential(
+            ("MaxPooling2D", {"pool_size": 3, "strides": 2, "padding": "same"}), ("AveragePooling2D", {"pool_size": 2}),
+        ), IMAGE, ["MAX_POOL_2D", "AVERAGE_POOL_2D"],
     ),
     "head": (
         sequential(_conv(), ("GlobalAveragePooling2D", {}), ("Dense", {"units": 3, "activation": "softmax"})), IMAGE,
@@ -477,3 +478,71 @@ def test_fused(keras: ModuleType, name: str, tmp_path: Path) -> None:
     graph = run(load(path, options=LoadOptions(batch=BATCH)), COMMON)
     run_tflite(graph, {graph.inputs[0].name: source}, tmp_path)
     assert operators(tmp_path / "model.tflite") == wanted
+
+
+# ------------------------------------------------------------------------ Keras 2
+
+
+def legacy() -> Iterator[Row]:
+    """What Keras 2 names or computes differently, written by tf_keras."""
+    for name in ("hard_sigmoid", "relu", "elu", "selu", "gelu", "swish", "mish", "exponential", "softmax"):
+        yield row("Activation", (5, 6), activation=name)
+    yield row("LeakyReLU", (5, 6), alpha=0.2)
+    yield row("ThresholdedReLU", (5, 6), theta=0.7)
+    yield row("ReLU", (5, 6), max_value=2.5, negative_slope=0.3, threshold=0.5)
+    yield row("PReLU", IMAGE, shared_axes=[1, 2])
+    yield row("Conv2D", IMAGE, filters=6, kernel_size=3, padding="same", strides=2, activation="relu")
+    yield row("Conv1D", LINE, filters=3, kernel_size=4, padding="causal", dilation_rate=2)
+    yield row("DepthwiseConv2D", IMAGE, kernel_size=3, depth_multiplier=2)
+    yield row("SeparableConv2D", IMAGE, filters=5, kernel_size=3)
+    for extra in (None, 1):
+        for padding in ("same", "valid"):
+            sizes = {"kernel_size": 4, "strides": 2, "output_padding": extra, "padding": padding}
+            yield row("Conv2DTranspose", IMAGE, filters=5, **sizes)
+    yield row("Conv3DTranspose", VOLUME, filters=2, kernel_size=3, strides=2)
+    yield row("BatchNormalization", IMAGE, axis=-1)
+    yield row("BatchNormalization", IMAGE, renorm=True)
+    yield row("LayerNormalization", IMAGE, axis=[2, 3])
+    yield row("GroupNormalization", IMAGE, groups=2)
+    yield row("UnitNormalization", IMAGE)
+    yield row("Normalization", IMAGE, mean=[1.0, 2.0, 3.0, 4.0], variance=[1.0, 2.0, 0.0, 4.0])
+    yield row("Rescaling", IMAGE, scale=0.5, offset=-1.0)
+    yield row("Resizing", IMAGE, height=5, width=8)
+    yield row("Resizing", IMAGE, height=8, width=3, crop_to_aspect_ratio=True)
+    for how in ("nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic"):
+        yield row("Resizing", IMAGE, height=5, width=9, interpolation=how)
+    yield row("CenterCrop", IMAGE, height=4, width=5)
+    yield row("CenterCrop", IMAGE, height=12, width=5)
+    yield row("RandomCrop", IMAGE, height=4, width=5)
+    yield row("RandomFlip", IMAGE)
+    yield row("RandomHeight", IMAGE, factor=0.2)
+    for mode in ("int", "count"):
+        yield row("Discretization", (5,), bin_boundaries=[-1.0, 0.0, 0.5, 2.0], output_mode=mode)
+    yield Row("CategoryEncoding", ((7,),), {"num_tokens": 6}, below=6)
+    yield Row("Embedding", ((7,),), {"input_dim": 9, "output_dim": 4, "input_length": 7}, below=9)
+    yield row("Dense", (5, 6), units=3, activation="relu")
+    yield row("EinsumDense", (5, 6), equation="abc,cd->abd", output_shape=(None, 3), bias_axes="d")
+    yield row("UpSampling2D", IMAGE, size=2, interpolation="bilinear")
+    yield row("Dropout", (5, 6), rate=0.5)
+    yield row("SpatialDropout2D", IMAGE, rate=0.5)
+    yield row("Dot", (5, 6), (5, 6), axes=2, normalize=True)
+    yield row("Flatten", IMAGE, **FIRST)
+    for merge in ("Add", "Multiply", "Maximum", "Average"):
+        yield Row(merge, (LINE, LINE), {}, masked=True)
+    for one in several():
+        if one.name.startswith(("mean", "half", "embedded", "shared")) and one.name != "half-Concatenate-1":
+            yield one  # that one Keras 2 can't join
+
+
+@pytest.fixture(scope="module")
+def tf_keras() -> ModuleType:
+    pytest.importorskip("tensorflow")
+    return pytest.importorskip("tf_keras")
+
+
+@pytest.mark.parametrize("form", ["model.h5", "model.keras"])
+@pytest.mark.parametrize("one", legacy(), ids=lambda one: one.id)
+def test_legacy(tf_keras: ModuleType, one: Row, form: str, tmp_path: Path) -> None:
+    model = one.model(tf_keras)
+    model.save(tmp_path / form)
+    run_both(model, tmp_path / form, one.feed(), tmp_path, one.rtol, None)

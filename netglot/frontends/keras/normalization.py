@@ -10,7 +10,7 @@ import numpy as np
 from netglot.errors import ConversionError
 from netglot.frontends.keras.builder import KerasBuilder, keras_layer
 from netglot.ir.graph import Value
-from netglot.ir.types import inverse, text
+from netglot.ir.types import inverse, text, to_onnx
 
 Axis = int | Sequence[int]
 
@@ -44,6 +44,16 @@ def scaled_and_shifted(
     return y if beta is None else g.Add(y, along(g, beta, x, axes))
 
 
+def widened(g: KerasBuilder, x: Value) -> Value:
+    """Half precision as float32, in which Keras normalises."""
+    return g.Cast(x, to=to_onnx(np.dtype(np.float32))) if x.dtype == np.float16 else x
+
+
+def narrowed(g: KerasBuilder, y: Value) -> Value:
+    """`y` in the layer's compute dtype."""
+    return y if y.dtype == g.compute_dtype else g.Cast(y, to=to_onnx(g.compute_dtype))
+
+
 # ----------------------------------------------------------------------- batch
 
 
@@ -59,15 +69,15 @@ def batch_normalization(
     if len(axes) != 1 or virtual_batch_size is not None:
         raise g.unsupported("more than one axis, or virtual batches")
     (size,) = sizes_of(x, axes)
-    gamma = g.weight(size, name="gamma") if scale else None
-    beta = g.weight(size, name="beta") if center else None
-    mean = g.weight(size, trainable=False, name="moving_mean")
-    variance = g.weight(size, trainable=False, name="moving_variance")
+    gamma = g.weight(size, name="gamma", autocast=False) if scale else None
+    beta = g.weight(size, name="beta", autocast=False) if center else None
+    mean = g.weight(size, trainable=False, name="moving_mean", autocast=False)
+    variance = g.weight(size, trainable=False, name="moving_variance", autocast=False)
     for name in ("moving_stddev", "renorm_mean", "renorm_stddev") if renorm else ():
         g.weight(size, trainable=False, name=name)  # of training only
     gamma = gamma or g.constant(np.ones(mean.sizes, mean.dtype))
     beta = beta or g.constant(np.zeros(mean.sizes, mean.dtype))
-    return _statistics(g, x, axes[0], [gamma, beta, mean, variance], epsilon)
+    return narrowed(g, _statistics(g, widened(g, x), axes[0], [gamma, beta, mean, variance], epsilon))
 
 
 def _statistics(g: KerasBuilder, x: Value, axis: int, variables: list[Value], epsilon: float) -> Value:
@@ -98,17 +108,17 @@ def layer_normalization(
     rms_scaling: bool = False,
 ) -> Value:  # fmt: skip
     """By mean and variance over `axis`; `rms_scaling` leaves the mean where it is (and no beta)."""
-    axes = axes_of(g, x, axis)
+    x, axes = widened(g, x), axes_of(g, x, axis)
     sizes = sizes_of(x, axes)
-    gamma = g.weight(*sizes, name="gamma") if scale or rms_scaling else None
-    beta = g.weight(*sizes, name="beta") if center and not rms_scaling else None
+    gamma = g.weight(*sizes, name="gamma", autocast=False) if scale or rms_scaling else None
+    beta = g.weight(*sizes, name="beta", autocast=False) if center and not rms_scaling else None
     if axes == list(range(axes[0], x.rank)) and not rms_scaling:
         ones = gamma or g.constant(np.ones(_known(g, sizes), x.dtype))
-        return g.LayerNormalization(x, ones, beta, axis=axes[0], epsilon=epsilon)
+        return narrowed(g, g.LayerNormalization(x, ones, beta, axis=axes[0], epsilon=epsilon))
     difference = g.Sub(x, g.ReduceMean(x, axes))
     variance = g.ReduceMean(g.Mul(difference, difference), axes)
     y = g.Div(x if rms_scaling else difference, g.Sqrt(g.Add(variance, epsilon)))
-    return scaled_and_shifted(g, y, gamma, beta, axes)
+    return narrowed(g, scaled_and_shifted(g, y, gamma, beta, axes))
 
 
 def _known(g: KerasBuilder, sizes: Sequence[int | None]) -> tuple[int, ...]:
@@ -120,11 +130,11 @@ def _known(g: KerasBuilder, sizes: Sequence[int | None]) -> tuple[int, ...]:
 
 @keras_layer("RMSNormalization", mask="drop")
 def rms_normalization(g: KerasBuilder, x: Value, *, axis: Axis = -1, epsilon: float = 1e-6) -> Value:
-    axes = axes_of(g, x, axis)
-    scale = g.weight(*sizes_of(x, axes), name="scale")
+    x, axes = widened(g, x), axes_of(g, x, axis)
+    scale = widened(g, g.weight(*sizes_of(x, axes), name="scale"))
     if axes != list(range(axes[0], x.rank)):
         raise g.unsupported(f"axis={axis}", "Keras itself multiplies the last axes by the scale, whichever it is of.")
-    return g.RMSNormalization(x, scale, axis=axes[0], epsilon=epsilon)
+    return narrowed(g, g.RMSNormalization(x, scale, axis=axes[0], epsilon=epsilon))
 
 
 @keras_layer("GroupNormalization")
@@ -140,15 +150,18 @@ def group_normalization(
     groups = channels if groups == -1 else groups
     if groups < 1 or channels % groups:
         raise ConversionError(f"{channels} channels do not divide into {groups} groups", g.origin)
-    gamma = g.weight(channels, name="gamma") if scale else g.constant(np.ones(channels, x.dtype))
-    beta = g.weight(channels, name="beta") if center else g.constant(np.zeros(channels, x.dtype))
-    if x.rank == 2:
-        return g.Squeeze(_grouped(g, g.Unsqueeze(x, [2]), groups, gamma, beta, epsilon), [2])
-    order = (0, at, *(i for i in range(1, x.rank) if i != at))
-    if at == 1:
-        return _grouped(g, x, groups, gamma, beta, epsilon)
-    y = _grouped(g, g.Transpose(x, perm=order), groups, gamma, beta, epsilon)
-    return g.Transpose(y, perm=inverse(order))
+    image = widened(g, x if x.rank > 2 else g.Unsqueeze(x, [2]))
+    gamma = g.weight(channels, name="gamma", autocast=False) if scale else _filled(g, 1, channels, image)
+    beta = g.weight(channels, name="beta", autocast=False) if center else _filled(g, 0, channels, image)
+    order = (0, at, *(i for i in range(1, image.rank) if i != at))
+    first = image if at == 1 else g.Transpose(image, perm=order)
+    y = _grouped(g, first, groups, gamma, beta, epsilon)
+    y = narrowed(g, y if at == 1 else g.Transpose(y, perm=inverse(order)))
+    return y if x.rank > 2 else g.Squeeze(y, [2])
+
+
+def _filled(g: KerasBuilder, number: int, size: int, like: Value) -> Value:
+    return g.constant(np.full(size, number, like.dtype))
 
 
 def _grouped(g: KerasBuilder, x: Value, groups: int, gamma: Value, beta: Value, epsilon: float) -> Value:

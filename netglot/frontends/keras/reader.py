@@ -16,7 +16,7 @@ from netglot.frontends.keras.arguments import arguments, tensors
 from netglot.frontends.keras.builder import KerasBuilder
 from netglot.frontends.keras.config import Call, Layer, Model, Ref, read_layer
 from netglot.frontends.keras.lookup import find_operator, unsupported
-from netglot.frontends.keras.policy import compute_dtype, element_type
+from netglot.frontends.keras.policy import compute_dtype, element_type, is_widened
 from netglot.frontends.keras.weights import ModelWeights, open_weights
 from netglot.frontends.options import LoadOptions, TensorSpec
 from netglot.ir.graph import Graph, Value
@@ -232,11 +232,17 @@ class _Reader:
         before = g.type, g.weights, g.compute_dtype
         g.type, g.weights = layer.class_name, weights
         g.compute_dtype = compute_dtype(layer.config.get("dtype"), origin)
+        self.warn_if_widened(layer)
         try:
             with g.at(origin):
                 yield
         finally:
             g.type, g.weights, g.compute_dtype = before
+
+    def warn_if_widened(self, layer: Layer) -> None:
+        note = Problem("layers that compute in bfloat16 do so in float32 here, which is more precise")
+        if is_widened(layer.config.get("dtype")) and note not in self.g.graph.warnings:
+            self.g.graph.warnings.append(note)
 
     @contextmanager
     def masked(self, operator: Operator, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[None]:
@@ -274,7 +280,8 @@ class _Reader:
     def autocast(self, item: Any) -> Any:
         """Float tensors in the layer's compute dtype (Layer.__call__)."""
         if isinstance(item, Value):
-            return self.cast(item, self.g.compute_dtype) if is_float(item.dtype) else item
+            casts = is_float(item.dtype) and is_float(self.g.compute_dtype)  # Discretization's own type is an integer
+            return self.cast(item, self.g.compute_dtype) if casts else item
         if isinstance(item, Mapping):
             return {key: self.autocast(part) for key, part in item.items()}
         return type(item)(self.autocast(part) for part in item) if isinstance(item, (list, tuple)) else item
