@@ -311,6 +311,7 @@ def test_any_net_computes_the_same_and_moves_no_more(recipe: list[tuple[str, int
     assert [(value.name, value.shape) for value in (*graph.inputs, *graph.outputs)] == interface
     run(graph, [remove_identities, remove_dead_code])
     assert moved(graph) <= before
+    assert not apply(compute_channels_first, graph)
     for name, actual in OnnxRuntime(graph).run(feed).items():
         assert_close(actual, expected[name], 1e-5)
 

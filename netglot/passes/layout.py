@@ -94,10 +94,16 @@ def _network(graph: Graph, side: Callable[[Node], Ends], io_last: Callable[[Valu
     for value in graph.values():
         if _spatial(value):
             readers = [vertex for vertex, _ in network.readers(graph, value)]
-            _add_value(network, network.maker(graph, value), readers, _cost(value, order(value.rank)))
+            cost = _cost(value, order(value.rank)) + _beside_transpose(graph, value)
+            _add_value(network, network.maker(graph, value), readers, cost)
     for node, toward_last in _transposes(graph, nodes, order):
         _add_transpose(network, node, toward_last)
     return network
+
+
+def _beside_transpose(graph: Graph, value: Value) -> bool:
+    """Moving this costs a little more than the Transpose that makes or reads it, which it would only replace."""
+    return any(node is not None and is_reordering(node) for node in (graph.producer(value), *graph.consumers(value)))
 
 
 def _spatial(value: Value | None) -> bool:
