@@ -76,7 +76,12 @@ def build(row: Row, feed: Mapping[str, np.ndarray], path: Path) -> tuple[list[st
     path.write_bytes(definition.SerializeToString())
     names = [tensor.name.removesuffix(":0") for tensor in concrete.outputs]
     results = concrete(**{k: tf.constant(v) for k, v in feed.items()})
-    return names, [np.asarray(item) for item in results]
+    return names, [_plain(np.asarray(item)) for item in results]
+
+
+def _plain(array: np.ndarray) -> np.ndarray:
+    """Strings as text: TensorFlow's are bytes."""
+    return np.vectorize(bytes.decode, otypes=[object])(array) if array.dtype.kind == "O" else array
 
 
 def _argument(name: str, item: Argument, fed: Mapping[str, Any]) -> Any:

@@ -11,7 +11,9 @@ from netglot.frontends.tensorflow import (  # noqa: F401  (they register their o
     sets,
     shape,
     sparse,
+    strings,
     structure,
+    tables,
     variables,
 )
 from netglot.frontends.tensorflow.builder import Handle, TFBuilder, tf_op

@@ -22,6 +22,7 @@ from netglot.frontends.tensorflow.files import TFModel, read
 from netglot.frontends.tensorflow.frames import functional
 from netglot.frontends.tensorflow.messages import FunctionDef, FunctionName, NodeDef, Opaque, Placeholder
 from netglot.frontends.tensorflow.outputs import flat_index
+from netglot.frontends.tensorflow.tables import Tables
 from netglot.frontends.tensorflow.tensors import ElementType
 from netglot.frontends.tensorflow.variables import Variables
 from netglot.ir.graph import Graph, Value
@@ -96,6 +97,7 @@ class Reader:
         self.named: set[Value] = set()  # values that have a name of their own
         self.count = 0
         self.variables = Variables(self)
+        self.tables = Tables(self)
 
     # ------------------------------------------------------- inputs and outputs
 
@@ -341,6 +343,7 @@ class Reader:
         try:
             found = [self.get(frame, _canonical(definition.returns[argument.name])) for argument in definition.outputs]
             self.variables.trace(frame)
+            self.tables.trace(frame)
         finally:
             frame.g.bound = bound
         if any(item is LOST for item in found):
