@@ -167,8 +167,9 @@ class Reader:
             return [(name, of_signature[name].name if name in of_signature else name) for name in self.options.outputs]
         if self.model.signature is not None:
             return [(name, info.name) for name, info in self.model.signature.outputs.items()]
-        read = {_node_of(item) for node in self.main.nodes.values() for item in node.inputs if item[:1] != "^"}
-        ends = [node for node in self.main.nodes.values() if node.name not in read and node.op not in _NO_RESULT]
+        nodes = self.model.graph.nodes  # as they were: what a While or If took in is no result
+        read = {_node_of(item.lstrip("^")) for node in nodes for item in node.inputs}
+        ends = [node for node in nodes if node.name not in read and node.op not in _NO_RESULT]
         return [(node.name, node.name) for node in ends]
 
     def value(self, reference: str) -> Edge | Lost:
