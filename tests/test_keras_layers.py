@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from netglot.errors import UnsupportedError
-from netglot.frontends.options import LoadOptions
+from netglot.frontends.options import LoadOptions, TensorSpec
 from netglot.passes.pipeline import COMMON, run
 from tests.targets import run_onnx, run_tflite
 
@@ -546,3 +546,86 @@ def test_legacy(tf_keras: ModuleType, one: Row, form: str, tmp_path: Path) -> No
     model = one.model(tf_keras)
     model.save(tmp_path / form)
     run_both(model, tmp_path / form, one.feed(), tmp_path, one.rtol, None)
+
+
+# ---------------------------------------------------------------------- refused
+
+REFUSED: dict[str, tuple[Row, str]] = {
+    "quantised": (row("Dense", (6,), units=3, dtype="int8_from_float32"), "quantised"),
+    "unknown-size": (row("Resizing", (None, None, 3), height=4, width=5, interpolation="bicubic"), "unknown size"),
+    "adaptive": (row("AdaptiveMaxPooling1D", (11, 4), output_size=3), "unknown size"),
+    "custom": (row("Activation", (5,), activation=lambda keras: custom(keras)), "--plugin"),
+    "histogram": (row("ContrastLimitedAdaptiveHistogramEqualization", (9, 7, 3)), "not supported"),
+}
+
+
+def custom(keras: ModuleType) -> Callable[[Any], Any]:
+    @keras.saving.register_keras_serializable("mine")
+    def twice(x: Any) -> Any:
+        return x * 2
+
+    return twice
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(keras: ModuleType, name: str, tmp_path: Path) -> None:
+    """With the reason; the layer is named."""
+    from netglot.frontends.keras import load
+
+    one, reason = REFUSED[name]
+    path = saved(one.model(keras), tmp_path)
+    inputs = {"adaptive": ("batch", "time", 4)}.get(name)
+    with pytest.raises(UnsupportedError, match=reason) as caught:
+        options = LoadOptions()
+        if inputs is not None:
+            options = LoadOptions(inputs={keras.saving.load_model(path).inputs[0].name: TensorSpec(inputs)})
+        load(path, options=options)
+    assert "layer '" in str(caught.value)
+
+
+DYNAMIC: dict[str, tuple[Callable[..., Any], Shape]] = {
+    "same": (sequential(_conv(padding="same", strides=2), ("MaxPooling2D", {"padding": "same"})), IMAGE),
+    "pool-up": (sequential(("AveragePooling2D", {"pool_size": 2}), ("UpSampling2D", {"size": 3})), IMAGE),
+    "bilinear": (sequential(("UpSampling2D", {"size": 2, "interpolation": "bilinear"})), IMAGE),
+    "transposed": (
+        sequential(("Conv2DTranspose", {"filters": 3, "kernel_size": 4, "strides": 2, "padding": "same"})), IMAGE,
+    ),
+    "normalised": (sequential(BN, ("LayerNormalization", {}), ("GroupNormalization", {"groups": 2})), IMAGE),
+    "einsum": (sequential(("EinsumDense", {"equation": "abcd,cde->abe", "output_shape": (None, 7)})), (9, 3, 4)),
+    "heads": (sequential(("EinsumDense", {"equation": "abc,cde->abde", "output_shape": (None, 3, 2)})), (9, 4)),
+    "cut": (sequential(("Cropping2D", {"cropping": 1}), ("ZeroPadding2D", {"padding": 2})), IMAGE),
+    "causal": (
+        sequential(("Conv1D", {"filters": 3, "kernel_size": 3, "padding": "causal"}), ("Dense", {"units": 2})), (9, 4),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DYNAMIC)
+def test_unknown_sizes(keras: ModuleType, name: str, tmp_path: Path) -> None:
+    """Spatial sizes that are not known until the model runs."""
+    from netglot.frontends.keras import load
+
+    call, shape = DYNAMIC[name]
+    open_shape = tuple(None if axis < len(shape) - 1 and n > 4 else n for axis, n in enumerate(shape))
+    model = Row(call, (open_shape,), name=name).model(keras)
+    (source,) = Row(call, (shape,), name=name).feed()
+    graph = load(saved(model, tmp_path))
+    (found,) = run_onnx(graph, {graph.inputs[0].name: source}, tmp_path).values()
+    assert_close(found, np.asarray(model(source, training=False)), 1e-5)
+
+
+def test_half_precision(keras: ModuleType, tmp_path: Path) -> None:
+    """mixed_float16: variables stay float32 in the file, layers compute in float16, normalisation in float32."""
+    from netglot.frontends.keras import load
+
+    policy = {"dtype": "mixed_float16"}
+    call = sequential(
+        _conv(padding="same", activation="relu", **policy), ("BatchNormalization", policy),
+        ("LayerNormalization", policy), ("GlobalAveragePooling2D", policy), ("Dense", {"units": 3, **policy}),
+    )  # fmt: skip
+    one = Row(call, (IMAGE,), name="half")
+    model = one.model(keras)
+    graph = load(saved(model, tmp_path))
+    (source,) = one.feed()
+    (found,) = run_onnx(graph, {graph.inputs[0].name: source}, tmp_path).values()
+    assert_close(found, np.asarray(model(source, training=False)), 5e-3)
