@@ -495,6 +495,9 @@ def legacy() -> Iterator[Row]:
     yield row("Conv1D", LINE, filters=3, kernel_size=4, padding="causal", dilation_rate=2)
     yield row("DepthwiseConv2D", IMAGE, kernel_size=3, depth_multiplier=2)
     yield row("SeparableConv2D", IMAGE, filters=5, kernel_size=3)
+    yield row("LocallyConnected1D", LINE, filters=5, kernel_size=3, strides=2, activation="tanh")
+    yield row("LocallyConnected2D", IMAGE, filters=5, kernel_size=(3, 2), strides=(2, 1))
+    yield row("LocallyConnected2D", IMAGE, filters=5, kernel_size=2, use_bias=False)
     for extra in (None, 1):
         for padding in ("same", "valid"):
             sizes = {"kernel_size": 4, "strides": 2, "output_padding": extra, "padding": padding}
