@@ -94,13 +94,19 @@ def project(
     """The EinsumDense in the attribute `part`: the last `bound` axes of x become `sizes`."""
     assert x.shape is not None
     inner = known_sizes(g, x, -bound)
-    with g.part(f"_{part}"):
+    with g.part(stored(g, part)):
         kernel = g.weight(*inner, *sizes, name="kernel").array.reshape(prod(inner), prod(sizes))
         bias = g.weight(*sizes, name="bias").array.reshape(-1) if use_bias else None
     flat = x if bound == 1 else resized(g, x, bound, [prod(inner)])
     y: Value = g.MatMul(flat, g.constant(kernel))
     y = y if bias is None else g.Add(y, g.constant(bias))
     return y if len(sizes) == 1 else resized(g, y, 1, sizes)
+
+
+def stored(g: KerasBuilder, part: str) -> str:
+    """The part's name in the file: Keras finds some attributes by a property, the others have an underscore."""
+    hidden = f"_{part}"
+    return hidden if g.weights is not None and g.weights.part(hidden).left() else part
 
 
 def resized(g: KerasBuilder, x: Value, axes: int, sizes: Sequence[int]) -> Value:

@@ -264,6 +264,8 @@ def rot90(g: KerasBuilder, array: Any, *, k: int = 1, axes: Sequence[int] = (0, 
     a, b = axes_of(g, list(axes), x.rank)
     perm = [b if i == a else a if i == b else i for i in range(x.rank)]
     turns = k % 4
+    if turns == 2 and (x.shape is None or x.shape[a] != x.shape[b]):
+        raise g.unsupported("half a turn of what is not square: TensorFlow's Keras and others do not agree on it")
     if turns == 2:
         return flip(g, x, axis=[a, b])
     if turns == 1:
