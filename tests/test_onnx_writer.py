@@ -216,7 +216,10 @@ def test_what_float16_can_not_hold_stays_float32(tmp_path: Path) -> None:
     close(OnnxRuntime(tmp_path / "half.onnx").run({"x": np.arange(4, dtype=F)}), wanted, 5e-3)
 
 
-@pytest.mark.parametrize("row", [row for row in all_rows() if not row.domain], ids=lambda row: row.id)
+WITHOUT_BODIES = [row for row in all_rows() if not row.domain and row.op not in ("If", "Loop", "Scan")]
+
+
+@pytest.mark.parametrize("row", WITHOUT_BODIES, ids=lambda row: row.id)
 def test_fp16_of_every_operator(row: Row, tmp_path: Path) -> None:
     """It loads and computes about the same; operators that jump may differ where float16 falls on the other side."""
     jumps = {"ArgMax", "ArgMin", "Round", "Floor", "Ceil", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "TopK",

@@ -136,3 +136,12 @@ def test_what_a_body_can_not_do_is_told(tmp_path: Path) -> None:
         g.Identity(c), g.Add(s, g.Det(s))], 1)  # fmt: skip
     with pytest.raises(UnsupportedError, match="no mapping for the operator Det"):
         save(row.graph(), tmp_path / "a.tflite")
+
+
+def test_sizes_that_are_known_only_inside_when_it_runs_are_refused(tmp_path: Path) -> None:
+    row = loop("slice", np.array(9), None, [In((1,))], lambda g, i, c, s, *_: [
+        g.Identity(c), g.Add(s, g.Slice(const((9,)), j := g.Unsqueeze(i, [0]), g.Add(j, 1)))], 1)  # fmt: skip
+    graph = row.graph()
+    graph.outputs[0].shape = (1,)  # as a file may say
+    with pytest.raises(UnsupportedError, match="which is inside of it, are not known"):
+        save(graph, tmp_path / "a.tflite")

@@ -58,6 +58,8 @@ def read_through_identities(graph: Graph) -> bool:
 def trip_count(count: Value | None, condition: Value | None, body: Graph) -> int | None:
     """How often a Loop runs, if that is known: a constant count, and no condition that could end it earlier."""
     most = number(count)
+    if all_equal(condition, 0):
+        return 0
     if most is None or most >= FOREVER or not (condition is None or all_equal(condition, 1)):
         return None
     return max(0, int(most)) if goes_on(body) else None

@@ -10,7 +10,7 @@ import numpy as np
 
 from netglot.ir.builder import Builder
 from netglot.ir.graph import Graph, Node, Value
-from netglot.ir.types import is_static
+from netglot.ir.types import Shape, is_static
 from netglot.passes.bodies import BOOL, replace, type_bodies, unhide
 from netglot.passes.match import all_equal, nodes
 
@@ -22,14 +22,19 @@ def lower_recurrent(graph: Graph) -> bool:
 
     What does not depend on the step before, X W + B, is computed outside of it, in one product for all steps.
     """
-    return any([_lower(graph, node) for node in nodes(graph, *_CELLS) if not why_not(node.inputs[0], node.attributes)])
+    return any([_lower(graph, node) for node in nodes(graph, *CELLS) if not _refusal(node)])
 
 
-def why_not(x: Value | None, attributes: Mapping[str, Any]) -> str:
-    """Why this pass leaves such a node as it is; "" if it does not."""
-    if x is None or not is_static(x.shape):
+def _refusal(node: Node) -> str:
+    x = node.inputs[0]
+    return why_not(x.shape if x is not None else None, node.attributes)
+
+
+def why_not(shape: Shape | None, attributes: Mapping[str, Any]) -> str:
+    """Why this pass leaves a node with an input of this shape as it is; "" if it does not."""
+    if shape is None or not is_static(shape):
         return "the sizes of its input must be known"
-    if 0 in x.sizes:
+    if 0 in shape:
         return "its input is empty"
     try:
         list(_functions(attributes.get("activations") or (), attributes))
@@ -76,7 +81,7 @@ def _scan(g: Builder, d: _Direction) -> list[Value]:
     body, dtype = Builder(Graph(f"{d.node.name}/step")), d.dtype
     states = [body.graph.add_input(name, dtype, state.shape) for name, state in zip("hc", d.states, strict=False)]
     given = body.graph.add_input("x", dtype, (d.inputs.sizes[1], d.inputs.sizes[2]))
-    new = [*_CELLS[d.node.op](body, d, given, *states)]
+    new = [*CELLS[d.node.op](body, d, given, *states)]
     y = new[0]
     if d.valid is not None:  # beyond the end of its sequence a sample keeps its state, and gives zeros
         valid = body.graph.add_input("valid", BOOL, d.valid.sizes[1:])
@@ -205,7 +210,7 @@ def _split(g: Builder, x: Value, count: int) -> tuple[Value, ...]:
     return parts
 
 
-_CELLS: dict[str, Callable[..., tuple[Value, ...]]] = {"LSTM": _lstm, "GRU": _gru, "RNN": _rnn}
+CELLS: dict[str, Callable[..., tuple[Value, ...]]] = {"LSTM": _lstm, "GRU": _gru, "RNN": _rnn}
 
 # ----------------------------------------------------------------- activations
 

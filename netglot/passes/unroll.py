@@ -1,4 +1,4 @@
-"""Loop(n, body) -> body, body, body...; If(constant) -> the branch that is taken."""
+"""Loop(n, body) -> body, body...; If(constant) -> the branch that is taken; If(c, a, b) -> Where(c, a, b)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from netglot.ir.builder import Builder
 from netglot.ir.graph import Graph, Node, Value
+from netglot.ir.types import is_static
 from netglot.passes.bodies import loop_length, replace
 from netglot.passes.match import nodes, number
 
@@ -21,8 +22,42 @@ def _take(graph: Graph, node: Node) -> bool:
     return True
 
 
+# May fail, or take forever, on what the other branch is there for.
+_PARTIAL = {"Div", "Gather", "GatherElements", "GatherND", "If", "Loop", "Mod", "Scan", "ScatterElements", "ScatterND"}
+
+
+def select_branches(graph: Graph) -> bool:
+    """Both branches of an If are computed, where they can't fail and give the same sizes, and one result selected."""
+    return any([_select(graph, node) for node in nodes(graph, "If") if _can_select(node)])
+
+
+def _can_select(node: Node) -> bool:
+    pairs = zip(*(branch.outputs for branch in node.subgraphs()), strict=True)
+    alike = all(a.shape == b.shape and a.dtype == b.dtype and is_static(a.shape) for a, b in pairs)
+    return alike and all(_is_total(inner) for branch in node.subgraphs() for inner in branch.nodes())
+
+
+def _is_total(node: Node) -> bool:
+    divisor_or_index = node.input(1)
+    safe = node.op == "Div" and node.output.dtype is not None and node.output.dtype.kind == "f"
+    safe |= node.op == "Gather" and divisor_or_index is not None and divisor_or_index.is_constant
+    return safe or not (node.domain or node.op in _PARTIAL)
+
+
+def _select(graph: Graph, node: Node) -> bool:
+    g = Builder(graph)
+    with g.at(node.origin):
+        condition = node.inputs[0]
+        assert condition is not None
+        condition = g.Squeeze(condition) if condition.shape else condition
+        results = [graph.inline(node.attributes[name], {}) for name in ("then_branch", "else_branch")]
+        chosen: list[Value | None] = [g.Where(condition, a, b) for a, b in zip(*results, strict=True)]
+    replace(graph, node, chosen)
+    return True
+
+
 def unroll_loops(graph: Graph, most: int, most_nodes: int) -> bool:
-    """Replaces Loops that run one to `most` times, whatever they compute, by that many copies of their bodies.
+    """Replaces Loops that run up to `most` times by that many copies of their bodies.
 
     Those that would become more than `most_nodes` nodes stay.
     """
@@ -30,8 +65,10 @@ def unroll_loops(graph: Graph, most: int, most_nodes: int) -> bool:
 
 
 def _is_short(node: Node, most: int, most_nodes: int) -> bool:
-    count = loop_length(node)
-    return count is not None and 1 <= count <= most and count * size(node.attributes["body"]) <= most_nodes
+    count, body = loop_length(node), node.attributes["body"]
+    if count == 0:
+        return len(node.outputs) == len(node.inputs) - 2  # what is stacked would be empty
+    return count is not None and count <= most and count * size(body) <= most_nodes
 
 
 def size(body: Graph) -> int:

@@ -159,6 +159,7 @@ LOOPS = [
     loop("swap", np.array(11), None, [S, S], lambda g, i, c, a, b, *_: [g.Identity(c), b, g.Mul(a, 0.5)], 2),
     loop("image", np.array(9), None, [IMAGE], lambda g, i, c, s, *outer: [
         g.Identity(c), g.Add(g.Conv(s, KERNEL, pads=(1, 1, 1, 1)), g.MaxPool(outer[-1], kernel_shape=(1, 1)))], 1),
+    loop("never", np.array(5), np.array(False), [S], lambda g, i, c, s, *_: [g.Identity(c), g.Sin(s)], 1),
     loop("true", N, np.array(True), [S], lambda g, i, c, s, *_: [g.constant(np.array(True)), g.Sin(s)], 1),
 ]  # fmt: skip
 DYNAMIC = [
@@ -168,7 +169,6 @@ DYNAMIC = [
          lambda g, i, c, s, *_: [g.Less(g.ReduceSum(y := g.Add(g.Abs(s), 0.1), keepdims=0), 90.0), y], 1),
     loop("while-count", np.array(99), In((), "bool", 1, 1), [S],
          lambda g, i, c, s, *_: [g.Less(g.ReduceSum(y := g.Add(g.Abs(s), 0.1), keepdims=0), 90.0), y], 1),
-    loop("never", np.array(5), np.array(False), [S], lambda g, i, c, s, *_: [g.Identity(c), g.Sin(s)], 1),
     loop("constant", np.array(9), None, [S, S],
          lambda g, i, c, s, t, *_: [g.Identity(c), g.Add(s, t), g.Reshape(const((10,)), [2, 5])], 2),
     loop("in-a-loop", np.array(10), None, [S], lambda g, i, c, s, *outer: [

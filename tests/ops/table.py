@@ -14,6 +14,7 @@ import numpy as np
 
 from netglot.ir.builder import Builder
 from netglot.ir.graph import Graph
+from netglot.passes.bodies import type_bodies
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Row:
         attributes = {name: self._attribute(item, arguments) for name, item in self.attributes.items()}
         result = g.op(self.op, arguments, outputs=self.outputs, domain=self.domain, **attributes)
         g.graph.outputs = list(result) if isinstance(result, tuple) else [result]
+        type_bodies(g.graph)  # a Builder does not infer what control flow gives
         for i, value in enumerate(g.graph.outputs):
             g.graph.rename(value, f"y{i}")
         return g.graph
@@ -92,9 +94,10 @@ IMAGE = In((2, 6, 7, 9))  # unequal odd sizes, so that a transposition can't hid
 
 
 def all_rows() -> list[Row]:
-    from tests.ops import detection, elementwise, linear, reduction, shape, spatial
+    from tests.ops import detection, elementwise, linear, recurrent, reduction, shape, spatial
 
-    rows = [row for module in (spatial, linear, elementwise, reduction, shape, detection) for row in module.ROWS]
+    modules = (spatial, linear, elementwise, reduction, shape, detection, recurrent)
+    rows = [row for module in modules for row in module.ROWS]
     ids = [row.id for row in rows]
     assert len(ids) == len(set(ids)), "two rows of one name"
     return rows

@@ -1,6 +1,7 @@
 """Core ML: ML Programs (.mlpackage) through coremltools' MIL builder, without the frameworks that coremltools knows."""
 
 from netglot.backends.coreml import (  # noqa: F401  (they register their operators)
+    control,
     dense,
     detection,
     elementwise,

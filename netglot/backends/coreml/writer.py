@@ -12,6 +12,7 @@ import numpy as np
 
 from netglot.backends import lowering
 from netglot.backends.coreml.context import MAX_RANK, MIL_TYPES, TARGETS, CoreMLBuilder, NewerTargetError, Var, mil_type
+from netglot.backends.coreml.control import MOST_STEPS
 from netglot.backends.coreml.package import write_package
 from netglot.backends.lowering import NotMappedError
 from netglot.coreml_import import coremltools, quiet
@@ -19,6 +20,7 @@ from netglot.errors import ConversionError, UnsupportedError
 from netglot.ir import types
 from netglot.ir.graph import Graph, Node, Value
 from netglot.ir.schema import schema
+from netglot.passes.control import lower_control
 from netglot.registry import Operator
 
 NAMES, TYPES = "netglot.names", "netglot.types"  # keys of the metadata, read by the Core ML runtime and frontend
@@ -36,6 +38,7 @@ def save(graph: Graph, path: Path, quantize: str | None = None) -> int:
     """
     if quantize not in (None, "fp16"):
         raise ConversionError(f"Core ML can't be written with --quantize {quantize}", hint="fp16 is possible.")
+    lower_control(graph, MOST_STEPS, select=True)
     with quiet():
         interface = _Interface(graph)
         program, target = _program(graph, interface)

@@ -1,6 +1,7 @@
 """C++: a folder that any C++17 compiler turns into the network, without dependencies and without allocation."""
 
 from netglot.backends.cpp import (  # noqa: F401  (they register their operators)
+    control,
     dense,
     detection,
     elementwise,

@@ -12,11 +12,13 @@ from netglot.backends import lowering
 from netglot.backends.cpp import files
 from netglot.backends.cpp.arena import plan
 from netglot.backends.cpp.context import CppBuilder
+from netglot.backends.cpp.control import MOST_STEPS
 from netglot.backends.cpp.literals import blocks, c_type
 from netglot.backends.lowering import NotMappedError
 from netglot.errors import ConversionError, Problem
 from netglot.ir import types
 from netglot.ir.graph import Graph, Value
+from netglot.passes.control import lower_control
 
 ELEMENTS = 1 << 18  # numbers in one weights file, about: a compiler takes half a second for them
 
@@ -27,6 +29,7 @@ def save(graph: Graph, path: Path) -> int:
     ConversionError where a shape is not known or C++ has not the type of an input or output; UnsupportedError with
     every node that can't be written.
     """
+    lower_control(graph, MOST_STEPS, select=True)
     _check_types(graph)
     m = CppBuilder(graph)
     lowering.lower(graph, "cpp", m.add)

@@ -13,7 +13,9 @@ from netglot.backends import lowering
 from netglot.backends.lowering import NotMappedError
 from netglot.backends.tflite.context import TFLiteBuilder, tflite_op
 from netglot.ir.graph import Graph, Value
+from netglot.ir.types import is_static
 from netglot.passes.bodies import FOREVER, goes_on, trip_count
+from netglot.passes.control import LEFT
 from netglot.passes.match import all_equal, number
 from netglot.passes.recurrent import why_not
 
@@ -38,9 +40,16 @@ def _outer(*bodies: Graph) -> list[Value]:
 def _branch(m: TFLiteBuilder, body: Graph, outer: Sequence[Value], outputs: Sequence[Value]) -> int:
     sub = m.nested()
     inputs = [sub.temporary((), bool), *(sub.tensor(value) for value in outer)]
-    _lower(sub, body)
+    _require_sizes(body)
     _require_alike(body.outputs, outputs)
+    _lower(sub, body)
     return sub.close(body.name, inputs, _results(sub, inputs, body.outputs, inputs[0]))
+
+
+def _require_sizes(body: Graph) -> None:
+    unknown = [value for value in body.values() if not is_static(value.shape) or value.dtype is None]
+    if unknown:
+        raise NotMappedError(f"the sizes of '{unknown[0].name}', which is inside of it, are not known")
 
 
 def _lower(sub: TFLiteBuilder, body: Graph) -> None:
@@ -49,7 +58,7 @@ def _lower(sub: TFLiteBuilder, body: Graph) -> None:
 
 def _require_alike(inside: Sequence[Value], outside: Sequence[Value]) -> None:
     for a, b in zip(inside, outside, strict=True):
-        if (a.dtype, a.sizes) != (b.dtype, b.sizes):
+        if (a.dtype, a.shape) != (b.dtype, b.shape):
             raise NotMappedError(f"'{a.name}' has another type or size inside of it than outside")
 
 
@@ -92,8 +101,10 @@ def loop(
     What a body only reads leaves it as it entered. What is stacked needs room from the start, and so a number of steps
     that is known.
     """
+    _require_sizes(body)
     _require_alike(states, body.inputs[2:])
     _require_alike(states, body.outputs[1 : 1 + len(states)])
+    _require_alike(states, outputs[: len(states)])
     may_end = not (goes_on(body) and (condition is None or all_equal(condition, 1)))
     limit = None if number(count) == FOREVER else count
     if limit is None and not may_end:
@@ -179,7 +190,7 @@ def recurrent(
     given = {
         "activations": activations, "activation_alpha": activation_alpha, "activation_beta": activation_beta
     }  # fmt: skip
-    raise NotMappedError(why_not(x, given))
+    raise NotMappedError(why_not(x.shape, given))
 
 
 @tflite_op("Scan")
@@ -188,4 +199,4 @@ def scan(
     scan_input_directions: Any = None, scan_output_axes: Any = None, scan_output_directions: Any = None,
 ) -> None:  # fmt: skip
     """Written as a Loop (passes/scan.py), where the number of its steps is known."""
-    raise NotMappedError("the number of its steps must be known")
+    raise NotMappedError(LEFT["Scan"])
