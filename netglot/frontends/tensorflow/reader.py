@@ -45,7 +45,7 @@ _NO_RESULT = {
     "NoOp", "Assert", "Const", "Assign", "AssignVariableOp", "AssignAdd", "AssignSub", "SaveV2", "RestoreV2",
     "VarIsInitializedOp", "Placeholder", "PlaceholderWithDefault", "VariableV2", "VarHandleOp", "Print", "PrintV2",
     "ScalarSummary", "HistogramSummary", "MergeSummary", "MergeV2Checkpoints", "Variable", "AssignAddVariableOp",
-    "AssignSubVariableOp", "InitializeTableV2", "InitializeTableFromTextFileV2", "IsVariableInitialized",
+    "AssignSubVariableOp", "Switch", "InitializeTableV2", "InitializeTableFromTextFileV2", "IsVariableInitialized",
 }  # fmt: skip
 
 
@@ -169,8 +169,13 @@ class Reader:
             return [(name, info.name) for name, info in self.model.signature.outputs.items()]
         nodes = self.model.graph.nodes  # as they were: what a While or If took in is no result
         read = {_node_of(item.lstrip("^")) for node in nodes for item in node.inputs}
-        ends = [node for node in nodes if node.name not in read and node.op not in _NO_RESULT]
+        ends = [node for node in nodes if node.name not in read and not self._is_no_result(node)]
         return [(node.name, node.name) for node in ends]
+
+    def _is_no_result(self, node: NodeDef) -> bool:
+        """Whether it has none, or is the mark of a branch (an Identity of a Switch)."""
+        source = self.main.nodes.get(_node_of(node.inputs[0])) if node.op == "Identity" and node.inputs else None
+        return node.op in _NO_RESULT or (source is not None and source.op == "Switch")
 
     def value(self, reference: str) -> Edge | Lost:
         self.find(reference)
