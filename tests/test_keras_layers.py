@@ -275,6 +275,7 @@ def preprocessing() -> Iterator[Row]:
     yield Row("CategoryEncoding", ((4,),), {"num_tokens": 6, "output_mode": "one_hot"}, below=6)
     for mode in ("int", "one_hot", "multi_hot", "count"):
         yield row("Discretization", (5,), bin_boundaries=[-1.0, 0.0, 0.5, 2.0], output_mode=mode)
+    yield row("Pipeline", IMAGE, layers=lambda keras: pipeline_of(keras.layers))
     augmentations = {
         "RandomBrightness": {"factor": 0.3}, "RandomContrast": {"factor": 0.3}, "RandomFlip": {},
         "RandomRotation": {"factor": 0.3}, "RandomTranslation": {"height_factor": 0.2, "width_factor": 0.1},
@@ -288,6 +289,10 @@ def preprocessing() -> Iterator[Row]:
     for name, config in augmentations.items():
         yield row(name, (9, 7, 3), **config)
         yield Row(name, ((9, 7, 3),), config, below=256, dtype="uint8")
+
+
+def pipeline_of(layers: Any) -> list[Any]:
+    return [layers.Rescaling(0.5), layers.Dense(3), layers.CenterCrop(5, 6), layers.RandomFlip(), layers.Dense(2)]
 
 
 def several() -> Iterator[Row]:
@@ -577,11 +582,9 @@ def test_refused(keras: ModuleType, name: str, tmp_path: Path) -> None:
 
     one, reason = REFUSED[name]
     path = saved(one.model(keras), tmp_path)
-    inputs = {"adaptive": ("batch", "time", 4)}.get(name)
+    first = keras.saving.load_model(path).inputs[0].name if name == "adaptive" else ""
+    options = LoadOptions(inputs={first: TensorSpec(("batch", "time", 4))} if first else {})
     with pytest.raises(UnsupportedError, match=reason) as caught:
-        options = LoadOptions()
-        if inputs is not None:
-            options = LoadOptions(inputs={keras.saving.load_model(path).inputs[0].name: TensorSpec(inputs)})
         load(path, options=options)
     assert "layer '" in str(caught.value)
 
@@ -615,6 +618,32 @@ def test_unknown_sizes(keras: ModuleType, name: str, tmp_path: Path) -> None:
     graph = load(saved(model, tmp_path))
     (found,) = run_onnx(graph, {graph.inputs[0].name: source}, tmp_path).values()
     assert_close(found, np.asarray(model(source, training=False)), 1e-5)
+
+
+# Built-in layers that are refused, as those that no function maps.
+WITHOUT_FUNCTION = {
+    "AbstractRNNCell": "the base of custom cells", "Layer": "the base of custom layers", "Wrapper": "likewise",
+    "InputLayer": "read by the reader", "Lambda": "code", "FlaxLayer": "code", "JaxLayer": "code", "TFSMLayer": "code",
+    "TorchModuleWrapper": "code", "Hashing": "strings", "HashedCrossing": "strings", "StringLookup": "strings",
+    "TextVectorization": "strings", "IntegerLookup": "a table", "MelSpectrogram": "complex numbers",
+    "STFTSpectrogram": "complex numbers", "MaxNumBoundingBoxes": "boxes", "DenseFeatures": "feature columns",
+    "ContrastLimitedAdaptiveHistogramEqualization": "histograms", "GRUCell": "in an RNN only",
+    "LSTMCell": "in an RNN only", "SimpleRNNCell": "in an RNN only", "StackedRNNCells": "in an RNN only",
+}  # fmt: skip
+
+
+def test_every_layer_is_mapped(keras: ModuleType, tf_keras: ModuleType) -> None:
+    """What Keras 3 and tf.keras have is mapped, or named above; and nothing named above is mapped."""
+    import netglot.frontends.keras  # noqa: F401
+    from netglot.registry import registry
+
+    there = {name for one in (keras.layers, tf_keras.layers) for name in dir(one) if is_layer(one, name)}
+    assert {name for name in there if registry.find("keras", name) is None} == set(WITHOUT_FUNCTION)
+
+
+def is_layer(layers: Any, name: str) -> bool:
+    item = getattr(layers, name)
+    return isinstance(item, type) and issubclass(item, layers.Layer)
 
 
 def test_half_precision(keras: ModuleType, tmp_path: Path) -> None:

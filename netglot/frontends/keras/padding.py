@@ -9,7 +9,7 @@ import numpy as np
 from netglot.errors import ConversionError
 from netglot.frontends.keras.builder import KerasBuilder, keras_layer
 from netglot.frontends.keras.resize import KNOWN_SIZE, resize
-from netglot.frontends.keras.windows import MAX_SIZE, Ints, Sizes, per_axis
+from netglot.frontends.keras.windows import MAX_SIZE, Ints, Sizes, per_axis, spatial_axes
 from netglot.ir.graph import Value
 
 Pairs = list[tuple[int, int]]
@@ -29,11 +29,6 @@ def borders(g: KerasBuilder, what: str, given: Any, rank: int) -> Pairs:
     ):
         raise ConversionError(f"{g.type}: {what} is {given}", g.origin)
     return pairs
-
-
-def spatial_axes(g: KerasBuilder, x: Value, data_format: str | None) -> list[int]:
-    channels = g.channel_axis(x, data_format)
-    return [axis for axis in range(1, x.rank) if axis != channels]
 
 
 @keras_layer("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", mask="drop")
@@ -68,6 +63,7 @@ def up_sampling(
     g: KerasBuilder, x: Value, *, size: Sizes = 2, data_format: str | None = None, interpolation: str = "nearest"
 ) -> Value:
     """Every element repeated; over two axes also interpolated, as `resize` does."""
+    data_format = data_format or ("channels_last" if x.rank == 3 else None)
     image = g.to_first(x, data_format)
     factors = per_axis(g, "size", size, image.rank - 2)
     if interpolation.lower() == "nearest":

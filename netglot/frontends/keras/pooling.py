@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from netglot.frontends.keras.builder import KerasBuilder, keras_layer
-from netglot.frontends.keras.windows import Sizes, padding_of, per_axis, window
+from netglot.frontends.keras.windows import Sizes, padding_of, per_axis, spatial_axes, window
 from netglot.ir.graph import Value
 from netglot.ir.types import to_onnx
 
@@ -47,7 +47,7 @@ def average_pooling(
 @keras_layer(*_names("GlobalMaxPooling", "GlobalMaxPool"), mask="drop")
 def global_max_pooling(g: KerasBuilder, x: Value, *, data_format: str | None = None, keepdims: bool = False) -> Value:
     """The mask is not looked at, as in Keras."""
-    return g.ReduceMax(x, _spatial(g, x, data_format), keepdims=int(keepdims))
+    return g.ReduceMax(x, spatial_axes(g, x, data_format), keepdims=int(keepdims))
 
 
 @keras_layer(*_names("GlobalAveragePooling", "GlobalAvgPool"), mask="drop")
@@ -55,18 +55,13 @@ def global_average_pooling(
     g: KerasBuilder, x: Value, *, data_format: str | None = None, keepdims: bool = False
 ) -> Value:
     """Over one axis the mask says which steps count; over more Keras does not look at it."""
-    axes, mask = _spatial(g, x, data_format), g.mask_of(x)
+    axes, mask = spatial_axes(g, x, data_format), g.mask_of(x)
     if mask is None or x.rank != 3:
         return g.ReduceMean(x, axes, keepdims=int(keepdims))
     assert x.dtype is not None
     real = g.Unsqueeze(mask, [3 - axes[0]])
     kept, ones = g.Where(real, x, 0.0), g.Cast(real, to=to_onnx(x.dtype))
     return g.Div(g.ReduceSum(kept, axes, keepdims=int(keepdims)), g.ReduceSum(ones, axes, keepdims=int(keepdims)))
-
-
-def _spatial(g: KerasBuilder, x: Value, data_format: str | None) -> list[int]:
-    channels = g.channel_axis(x, data_format)
-    return [axis for axis in range(1, x.rank) if axis != channels]
 
 
 # -------------------------------------------------------------------- adaptive

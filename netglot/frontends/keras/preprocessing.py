@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from netglot.errors import ConversionError
 from netglot.frontends.keras.builder import KerasBuilder, keras_layer
 from netglot.frontends.keras.normalization import along, axes_of, sizes_of
 from netglot.frontends.keras.resize import KNOWN_SIZE, resize
+from netglot.frontends.keras.weights import snake_case
 from netglot.ir.graph import Value
 from netglot.ir.types import to_onnx
 
@@ -205,6 +207,18 @@ def auto_contrast(
     low, high = g.ReduceMin(image, axes), g.ReduceMax(image, axes)
     stretched = g.Mul(g.Sub(image, low), g.Div(top - bottom, g.Sub(high, low)))
     return g.Where(g.Equal(high, low), image, g.Add(stretched, bottom) if bottom else stretched)
+
+
+@keras_layer("Pipeline", mask="own")
+def pipeline(g: KerasBuilder, x: Value, *, layers: Sequence[Any]) -> Value:
+    """One layer after another; their variables are numbered by class, as those of a model's layers."""
+    seen: Counter[str] = Counter()
+    for layer in layers:
+        name = snake_case(str(layer["class_name"]))
+        with g.part("layers"):
+            x = g.layer(layer, [x], part=f"{name}_{seen[name]}" if seen[name] else name)
+        seen[name] += 1
+    return x
 
 
 # ------------------------------------------------------------------ categories

@@ -80,3 +80,12 @@ def _same_total(size: Dim, reach: int, stride: int) -> int | None:
     if isinstance(size, int):
         return max(0, (-(-size // stride) - 1) * stride + reach - size)
     return reach - 1 if stride == 1 else 0 if reach == 1 else None
+
+
+def spatial_axes(g: KerasBuilder, x: Value, data_format: str | None) -> list[int]:
+    """The axes of `x` that are neither batch nor channels.
+
+    Layers over one axis that have no data_format (Cropping1D, UpSampling1D...) always have their channels last.
+    """
+    channels = g.channel_axis(x, data_format or ("channels_last" if x.rank == 3 else None))
+    return [axis for axis in range(1, x.rank) if axis != channels]
