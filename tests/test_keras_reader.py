@@ -274,6 +274,18 @@ def test_policies(tmp_path: Path, policy: str) -> None:
     assert str(graph.outputs[1].dtype) == "float32"
 
 
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "bfloat16"])
+def test_bfloat16_is_computed_in_float32(tmp_path: Path, policy: str) -> None:
+    k = keras()
+    x = k.Input((6,), name="x", dtype="float32")
+    y = k.layers.BatchNormalization(dtype=policy)(k.layers.Dense(4, dtype=policy)(x))
+    model = stir(k.Model(x, k.layers.Dense(2, dtype="float32")(y)))
+    for suffix in SUFFIXES if policy.startswith("mixed") else [".keras"]:
+        graph = check(model, saved(model, tmp_path / f"m{suffix}"), rtol=2e-2)
+        assert "bfloat16" in graph.warnings[0].what
+        assert {str(value.dtype) for value in graph.constants() if value.dtype.kind != "i"} == {"float32"}
+
+
 def test_quantised_weights_are_refused(tmp_path: Path) -> None:
     k = keras()
     model = k.Sequential([k.Input((4,)), k.layers.Dense(3, name="d")])

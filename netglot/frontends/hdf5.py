@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
@@ -88,6 +88,23 @@ class Hdf5:
         """The members of a group, in HDF5's order; [] if there is no such group."""
         group = self.find(path)
         return list(group) if group is not None and hasattr(group, "keys") else []
+
+    def datasets(self, path: str, skip: Container[str] = ()) -> Iterator[str]:
+        """The paths of all datasets under a group (or of the dataset itself), without what is called as in `skip`."""
+        import h5py
+
+        waiting, seen = [path], set()
+        while waiting:
+            path = waiting.pop()
+            item = self.find(path)
+            if isinstance(item, h5py.Dataset):
+                yield path
+            elif item is not None:
+                address = h5py.h5o.get_info(item.id).addr
+                if address in seen:
+                    raise ConversionError(f"the group '{path}' is there twice", Origin(str(self.path)))
+                seen.add(address)
+                waiting += [f"{path}/{name}" for name in self.names(path) if name not in skip]
 
     # --------------------------------------------------------------- attributes
 

@@ -92,16 +92,13 @@ class KerasBuilder(FoldingBuilder):
             raise ConversionError(f"{self.type} needs a variable of {wanted}; the file has none", self.origin, hint)
         if len(array.shape) != len(shape) or any(w not in (None, n) for w, n in zip(shape, array.shape, strict=True)):
             raise ConversionError(f"{self.type}: a variable has {text(array.shape)}, not {wanted}", self.origin)
-        dtype = self.compute_dtype if autocast and self._is_float(array.dtype) else array.dtype
+        is_half = array.dtype.name == "bfloat16"  # which nothing computes in here
+        dtype = self.compute_dtype if is_half or (autocast and array.dtype.kind == "f") else array.dtype
         key = (id(array), dtype)
         if key not in self.constants:
             data = array.astype(dtype, copy=False)
             self.constants[key] = self.constant(data, name=f"{self.origin.layer}/{name or 'variable'}")
         return self.constants[key]
-
-    @staticmethod
-    def _is_float(dtype: np.dtype) -> bool:
-        return dtype.kind == "f" or dtype.name == "bfloat16"
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:

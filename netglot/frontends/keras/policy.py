@@ -11,6 +11,7 @@ from netglot.errors import ConversionError, Origin, UnsupportedError
 from netglot.ir.types import named
 
 _MIXED = {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}
+_BFLOAT16 = "bfloat16"  # next to no runtime computes in it
 
 
 def element_type(name: Any, origin: Origin) -> np.dtype:
@@ -19,17 +20,27 @@ def element_type(name: Any, origin: Origin) -> np.dtype:
     if name == "string":
         raise UnsupportedError("strings are not supported", origin, "Look them up before, and feed the numbers.")
     try:
-        return named(_MIXED.get(name, name) if isinstance(name, str) else "")
+        name = _MIXED.get(name, name) if isinstance(name, str) else ""
+        return named("float32" if name == _BFLOAT16 else name)
     except TypeError:
         raise ConversionError(f"there is no element type {str(name)[:80]!r}", origin) from None
 
 
 def compute_dtype(policy: Any, origin: Origin) -> np.dtype:
-    """What a layer with the dtype `policy` computes in: a name, or a serialised policy; float32 if it has none."""
+    """What a layer with the dtype `policy` computes in: a name, or a serialised policy; float32 if it has none.
+
+    For bfloat16 that is float32, which is as wide and more precise (see `is_widened`).
+    """
     name = "float32" if policy is None else _policy_name(policy)
     if _is_quantised(policy, name):
         raise UnsupportedError("weights quantised by Keras are not supported", origin, "Convert the model before that.")
     return element_type(name, origin)
+
+
+def is_widened(policy: Any) -> bool:
+    """Whether the layer computes in bfloat16 in Keras, and in float32 here."""
+    name = _policy_name(policy)
+    return _MIXED.get(name, name) == _BFLOAT16 if isinstance(name, str) else False
 
 
 def _is_quantised(policy: Any, name: Any) -> bool:
