@@ -52,10 +52,17 @@ def choose_layout(
     channels_last_nodes = [node for node in graph.nodes() if side(node) is Side.LAST]
     network = _network(graph, side, io_last, order)
     _, (last, _) = nx.minimum_cut(network.flow, Side.LAST, Side.FIRST, flow_func=boykov_kolmogorov)
+    last -= _undecided(network.flow)
     for value in [value for value in graph.values() if _spatial(value)]:
         _annotate(graph, network, value, last)
     for node in channels_last_nodes:
         _turn_constant(graph, node)
+
+
+def _undecided(flow: nx.DiGraph[Vertex]) -> set[Vertex]:
+    """What nothing ties to either side: it costs the same on both, and stays as it is."""
+    parts = nx.weakly_connected_components(flow)
+    return {vertex for part in parts if part.isdisjoint((Side.LAST, Side.FIRST)) for vertex in part}
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ai_edge_litert import schema_py_generated as tfl
 
@@ -151,20 +151,30 @@ def _reduced_shapes(m: TFLiteBuilder, op: Op) -> list[tuple[int, ...]]:
 
 
 def fuse_activations(m: TFLiteBuilder, outputs: set[int]) -> None:
-    """RELU(op(x)) -> op(x) with fused_activation_function, where nothing else reads op(x)."""
+    """RELU(op(x)) -> op(x) with fused_activation_function, where nothing else reads op(x).
+
+    RELU(RESHAPE(op(x))) likewise: operators over one axis compute on images of height one.
+    """
     readers = Counter(x for op in m.ops for x in op.inputs)
     makers: dict[int, Op] = {}
     kept = []
     for op in m.ops:
-        maker = makers.get(op.inputs[0]) if op.code in _ACTIVATIONS else None
-        if maker is not None and readers[op.inputs[0]] == 1 and op.inputs[0] not in outputs and _can_fuse(m, maker):
+        before = makers.get(op.inputs[0]) if op.code in _ACTIVATIONS else None
+        maker = _through_reshape(before, makers)
+        between = [y for one in {before, maker} if one is not None for y in one.outputs]
+        alone = all(readers[y] == 1 and y not in outputs for y in between)
+        if before is not None and maker is not None and alone and _can_fuse(m, maker):
             maker.options.fusedActivationFunction = _ACTIVATIONS[op.code]
-            maker.outputs = op.outputs
+            before.outputs = op.outputs
+            op = before
         else:
             kept.append(op)
-            maker = op
-        makers.update((y, maker) for y in op.outputs)
+        makers.update((y, op) for y in op.outputs)
     m.ops = kept
+
+
+def _through_reshape(op: Op | None, makers: Mapping[int, Op]) -> Op | None:
+    return makers.get(op.inputs[0]) if op is not None and op.code == _BUILTIN.RESHAPE else op
 
 
 def _can_fuse(m: TFLiteBuilder, op: Op) -> bool:
