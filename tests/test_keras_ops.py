@@ -171,10 +171,7 @@ NN = {
     "conv": row(lambda x: ops.conv(x, K2, strides=2, padding="same"), (7, 6, 5)),
     "conv1d": row(lambda x: ops.conv(x, K1, dilation_rate=2), (9, 5)), "depthwise": row(
         lambda x: ops.depthwise_conv(x, K2, padding="same"), (7, 6, 5)), "separable": row(
-        lambda x: ops.separable_conv(x, K2, np.ones((1, 1, 20, 3), "f") * 0.3), (7, 6, 5)), "transposed": row(
-        lambda x: ops.conv_transpose(x, K2.transpose(0, 1, 3, 2)[..., :5], strides=2, padding="same",
-                                     data_format="channels_last"), (7, 6, 5)),
-    "max_pool": row(lambda x: ops.max_pool(x, 2, padding="same"), (7, 6, 5)), "average_pool": row(
+        lambda x: ops.separable_conv(x, K2, np.ones((1, 1, 20, 3), "f") * 0.3), (7, 6, 5)), "max_pool": row(lambda x: ops.max_pool(x, 2, padding="same"), (7, 6, 5)), "average_pool": row(
         lambda x: ops.average_pool(x, (3, 2), strides=1, padding="same"), (7, 6, 5)), "batch_norm": row(
         lambda x: ops.batch_normalization(x, V, V * V, -1, offset=GAMMA, scale=V), A), "batch_norm-axis": row(
         lambda x: ops.batch_normalization(x, V[:4], V[:4] ** 2, 1), A), "layer_norm": row(ops.layer_normalization),
@@ -203,3 +200,113 @@ def test_operation(family: str, name: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(7)
     arrays = [(rng.uniform(low, high, (3, *shape))).astype(dtype) for shape in shapes]
     check(model, tmp_path / "m.keras", arrays)
+
+
+# ------------------------------------------------------------------------ tf.keras
+
+
+@pytest.fixture(scope="module")
+def tf() -> Any:
+    return pytest.importorskip("tensorflow")
+
+
+@pytest.fixture(scope="module")
+def keras2() -> Any:
+    return pytest.importorskip("tf_keras")
+
+
+T2 = RNG.normal(size=(2, 3, 3, 4)).astype("f")
+IMAGE = (6, 4, 3)
+FUNCTIONS: dict[str, Any] = {
+    **{name: row(lambda x, tf, n=name: getattr(tf.math, n)(x)) for name in (
+        "abs", "negative", "exp", "expm1", "square", "sin", "cos", "tan", "sinh", "cosh", "tanh", "atan", "asinh",
+        "erf", "sign", "is_nan", "is_inf", "is_finite", "ceil", "floor", "round", "sigmoid", "softplus",
+        "log_sigmoid", "softsign", "erfc")},
+    **{name: row(lambda x, tf, n=name: getattr(tf.math, n)(x), low=0.1) for name in (
+        "log", "log1p", "sqrt", "rsqrt", "reciprocal")},
+    **{name: row(lambda x, tf, n=name: getattr(tf.math, n)(x), low=-0.9, high=0.9) for name in (
+        "asin", "acos", "atanh")},
+    **{f"two-{name}": row(lambda x, y, tf, n=name: getattr(tf.math, n)(x, y), A, A) for name in (
+        "add", "subtract", "multiply", "truediv", "divide", "maximum", "minimum", "equal", "not_equal", "greater",
+        "greater_equal", "less", "less_equal", "floordiv", "floormod", "divide_no_nan", "squared_difference",
+        "atan2")},
+    "plus": row(lambda x, tf: x + 1.0), "minus": row(lambda x, tf: 1.0 - x), "times": row(lambda x, tf: x * x),
+    "div": row(lambda x, tf: x / 2.0), "pow": row(lambda x, tf: x**2), "neg": row(lambda x, tf: -x),
+    "matmul": row(lambda x, y, tf: x @ y, (4, 5), (5, 3)),
+    "transpose_b": row(lambda x, y, tf: tf.matmul(x, y, transpose_b=True), A, (3, 5)),
+    "and": row(lambda x, tf: tf.logical_and(x > 0, tf.logical_not(x > 1))),
+    "where": row(lambda x, y, tf: tf.where(x > 0, x, y), A, A),
+    "clip": row(lambda x, tf: tf.clip_by_value(x, -1.0, 0.5)), "cast": row(lambda x, tf: tf.cast(x, tf.int32)),
+    "cast-name": row(lambda x, tf: tf.cast(x, "int64")), "add_n": row(lambda x, y, tf: tf.add_n([x, y, x]), A, A),
+    "reshape": row(lambda x, tf: tf.reshape(x, (-1, 10))), "reshape-by-shape": row(
+        lambda x, tf: tf.reshape(x, (tf.shape(x)[0], 20))), "reshape-flat": row(lambda x, tf: tf.reshape(x, [-1])),
+    "reshape-tensor": row(lambda x, tf: tf.reshape(x, tf.shape(x))), "shape": row(lambda x, tf: tf.shape(x)),
+    "transpose": row(lambda x, tf: tf.transpose(x, (0, 2, 1))), "expand": row(lambda x, tf: tf.expand_dims(x, -1)),
+    "squeeze": row(lambda x, tf: tf.squeeze(x, 2), (4, 1)), "squeeze-all": row(lambda x, tf: tf.squeeze(x, [2, 3]),
+                                                                                (4, 1, 1)),
+    "slices": row(lambda x, tf: x[:, 1:3, ::2]), "number": row(lambda x, tf: x[:, -1]),
+    "ellipsis": row(lambda x, tf: x[:, None, ..., 2]), "back": row(lambda x, tf: x[:, ::-1]),
+    "concat": row(lambda x, y, tf: tf.concat([x, y], axis=1), A, (3, 5)),
+    "stack": row(lambda x, y, tf: tf.stack([x, y], axis=1), A, A), "unstack": row(lambda x, tf: tf.unstack(x, axis=1)),
+    "split": row(lambda x, tf: tf.split(x, 2, axis=1)), "split-sizes": row(lambda x, tf: tf.split(x, [1, -1], axis=2)),
+    "tile": row(lambda x, tf: tf.tile(x, (1, 2, 3))), "repeat": row(lambda x, tf: tf.repeat(x, 2, axis=1)),
+    "reverse": row(lambda x, tf: tf.reverse(x, [1])), "roll": row(lambda x, tf: tf.roll(x, 2, axis=1)),
+    "pad": row(lambda x, tf: tf.pad(x, [[0, 0], [1, 2], [2, 0]], constant_values=1.5)),
+    "pad-reflect": row(lambda x, tf: tf.pad(x, [[0, 0], [1, 2], [2, 0]], "REFLECT")),
+    "pad-symmetric": row(lambda x, tf: tf.pad(x, [[0, 0], [1, 2], [2, 0]], mode="SYMMETRIC")),
+    "gather": row(lambda x, tf: tf.gather(x, [0, 2, 3], axis=1)),
+    "gather-table": row(lambda x, tf: tf.gather(W, x), (4,), low=0, high=5, dtype="int32"),
+    "gather_nd": row(lambda x, tf: tf.gather_nd(x, [[0, 1], [2, 3]])),
+    "one_hot": row(lambda x, tf: tf.one_hot(x, 4), low=-1, high=6, dtype="int32"),
+    "one_hot-values": row(lambda x, tf: tf.one_hot(x, 4, on_value=2.0, off_value=-1.0, axis=1), low=0, high=4,
+                          dtype="int32"),
+    "zeros_like": row(lambda x, tf: tf.zeros_like(x)), "ones_like": row(lambda x, tf: tf.ones_like(x, dtype=tf.int32)),
+    "fill": row(lambda x, tf: tf.fill(tf.shape(x), 2.5)), "broadcast_to": row(
+        lambda x, tf: tf.broadcast_to(x, (2, 3, 4, 5))), "slice": row(lambda x, tf: tf.slice(x, (0, 1, 2), (3, 2, -1))),
+    **{f"reduce_{name}": row(lambda x, tf, n=name: getattr(tf, f"reduce_{n}")(x, axis=1)) for name in (
+        "sum", "mean", "max", "min", "prod", "logsumexp")},
+    **{f"reduce_{name}": row(lambda x, tf, n=name: getattr(tf, f"reduce_{n}")(x > 0, axis=-1, keepdims=True)) for name
+       in ("any", "all")},
+    "reduce_std": row(lambda x, tf: tf.math.reduce_std(x)), "reduce_variance": row(
+        lambda x, tf: tf.math.reduce_variance(x, axis=[1, 2])), "sum-int": row(
+        lambda x, tf: tf.reduce_sum(x), dtype="int32", high=9), "argmax": row(lambda x, tf: tf.argmax(x, axis=1)),
+    "argmin": row(lambda x, tf: tf.argmin(x, axis=-1, output_type=tf.int32)), "cumsum": row(
+        lambda x, tf: tf.cumsum(x, axis=1, exclusive=True, reverse=True)), "top_k": row(
+        lambda x, tf: list(tf.math.top_k(x, 3))), "l2_normalize": row(lambda x, tf: tf.math.l2_normalize(x, axis=-1)),
+    "norm": row(lambda x, tf: tf.norm(x, axis=-1)), "norm-all": row(lambda x, tf: tf.norm(x)),
+    "moments": row(lambda x, tf: list(tf.nn.moments(x, axes=[1]))), "count": row(
+        lambda x, tf: tf.math.count_nonzero(tf.nn.relu(x), axis=1)), "tensordot": row(
+        lambda x, tf: tf.tensordot(x, W, axes=1)),
+    **{f"nn-{name}": row(lambda x, tf, n=name: getattr(tf.nn, n)(x)) for name in (
+        "relu", "relu6", "elu", "selu", "gelu", "silu", "leaky_relu", "softmax", "log_softmax", "sigmoid", "tanh",
+        "swish")},
+    "gelu-tanh": row(lambda x, tf: tf.nn.gelu(x, approximate=True)), "leaky": row(
+        lambda x, tf: tf.nn.leaky_relu(x, alpha=0.3)), "bias_add": row(lambda x, tf: tf.nn.bias_add(x, V)),
+    "depth_to_space": row(lambda x, tf: tf.nn.depth_to_space(x, 2), (3, 4, 12)), "space_to_depth": row(
+        lambda x, tf: tf.nn.space_to_depth(x, 2), IMAGE), "max_pool": row(
+        lambda x, tf: tf.nn.max_pool2d(x, (3, 2), (2, 1), "SAME"), IMAGE), "avg_pool": row(
+        lambda x, tf: tf.nn.avg_pool2d(x, 2, 2, "VALID"), IMAGE), "conv2d": row(
+        lambda x, tf: tf.nn.conv2d(x, T2, (1, 2, 2, 1), "SAME"), IMAGE), "resize": row(
+        lambda x, tf: tf.image.resize(x, (9, 7)), IMAGE), "resize-nearest": row(
+        lambda x, tf: tf.image.resize(x, (9, 7), method="nearest"), IMAGE), "flip": row(
+        lambda x, tf: tf.image.flip_left_right(x), IMAGE), "flip-up": row(
+        lambda x, tf: tf.image.flip_up_down(x), IMAGE), "gray": row(lambda x, tf: tf.image.rgb_to_grayscale(x), IMAGE),
+    "stop_gradient": row(lambda x, tf: tf.stop_gradient(x)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_function_of_tensorflow(name: str, tf: Any, keras2: Any, tmp_path: Path) -> None:
+    function, shapes, low, high, dtype = FUNCTIONS[name]
+    inputs = [keras2.Input(shape, batch_size=3, dtype=dtype) for shape in shapes]
+    model = keras2.Model(inputs, flat(function(*inputs, tf)))
+    rng = np.random.default_rng(7)
+    arrays = [(rng.uniform(low, high, (3, *shape))).astype(dtype) for shape in shapes]
+    check(model, tmp_path / "m.h5", arrays)
+
+
+def test_what_tf_keras_does_not_save_is_refused(tf: Any, keras2: Any, tmp_path: Path) -> None:
+    x, y = keras2.Input(A), keras2.Input((3, 5))
+    model = keras2.Model([x, y], tf.einsum("bij,bkj->bik", x, y))
+    with pytest.raises(UnsupportedError, match="not enough"):
+        check(model, tmp_path / "m.h5")

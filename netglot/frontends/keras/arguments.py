@@ -30,6 +30,8 @@ def attributes(operator: Operator, layer: Layer, origin: Origin) -> dict[str, An
     """
     given = {}
     for key, value in layer.config.items():
+        if key == "function" and layer.class_name in ("TFOpLambda", "SlicingOpLambda"):
+            continue  # its name, by which the operator was found
         if key in operator.attributes:
             given[key] = value_of(value, origin)
         elif not is_for_training(key) and value is not None and value is not False:

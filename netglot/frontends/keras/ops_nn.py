@@ -11,7 +11,7 @@ import numpy as np
 from netglot.errors import ConversionError
 from netglot.frontends.keras.attention import both, boolean, masked_softmax, positions, repeated, swap_last
 from netglot.frontends.keras.builder import KerasBuilder, keras_op
-from netglot.frontends.keras.convolution import channels_of, filters_first, transposed_options
+from netglot.frontends.keras.convolution import channels_of, filters_first
 from netglot.frontends.keras.operands import FLOATX, INT, axes_of, axis_of, cast, floating, is_float, operands, tensor
 from netglot.frontends.keras.ops_reduction import reduced
 from netglot.frontends.keras.ops_shape import pad, picked
@@ -213,19 +213,6 @@ def separable_conv(
     y = deep(g, image, depthwise_kernel, strides, padding, dilation_rate)
     w = kernel_first(g, pointwise_kernel, image.dtype)
     return g.from_first(g.Conv(y, w, kernel_shape=known_sizes(g, w, 2)), data_format)
-
-
-@keras_op("ConvTranspose")
-def conv_transpose(
-    g: KerasBuilder, inputs: Any, kernel: Any, *, strides: Sizes = 1, padding: str = "valid",
-    output_padding: Sizes | None = None, data_format: str | None = None, dilation_rate: Sizes = 1,
-) -> Value:  # fmt: skip
-    """The kernel is spatial... O I."""
-    image = g.to_first(tensor(g, inputs), data_format)
-    w = kernel_first(g, kernel, image.dtype)
-    over = window(g, image, known_sizes(g, w, 2), strides, dilation_rate)
-    y = g.ConvTranspose(image, w, **over.attributes, **transposed_options(g, over, padding, output_padding))
-    return g.from_first(y, data_format)
 
 
 @keras_op("MaxPool")

@@ -174,6 +174,9 @@ class GroupWeights:
         return self
 
 
+_EXPORTED = {"GroupQueryAttention": "GroupedQueryAttention"}  # classes whose own name is not that in descriptions
+
+
 def _groups(there: set[str], model: Model) -> list[str]:
     """The group of each layer ("" where it has none): its class in snake case, with a counter from the second on."""
     counts: Counter[str] = Counter()
@@ -182,7 +185,7 @@ def _groups(there: set[str], model: Model) -> list[str]:
         if layer.is_operation or (model.is_sequential and layer.class_name == "InputLayer"):
             groups.append("")
             continue
-        base = snake_case(layer.class_name)
+        base = snake_case(_EXPORTED.get(layer.class_name, layer.class_name))
         name = f"{base}_{counts[base]}" if counts[base] else base
         counts[base] += 1
         groups.append(name if name in there else "")
