@@ -342,6 +342,13 @@ def several() -> Iterator[Row]:
         layer = layers.Conv2D(3, 2)
         return layers.Concatenate()([layer(a), layer(b)])
 
+    def of_applications(layers: Any, x: Any) -> Any:
+        from keras.src.applications.convnext import LayerScale, StochasticDepth
+        from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
+
+        return CustomScaleLayer(0.3)([x, StochasticDepth(0.2)(LayerScale(0.5, 4)(x))])
+
+    yield rows("of-applications", of_applications, IMAGE)
     yield rows("embedded", embedded, (7,), below=9)
     yield rows("conv-drops-mask", dropped, LINE, masked=True)
     for merge in ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract"):

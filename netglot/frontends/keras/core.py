@@ -200,14 +200,20 @@ def identity(g: KerasBuilder, x: Value) -> Value:
 
 @keras_layer(
     "Dropout", "AlphaDropout", "GaussianDropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
-    "GaussianNoise", "ActivityRegularization",
+    "GaussianNoise", "ActivityRegularization", "StochasticDepth",
 )  # fmt: skip
 def training_only(
     g: KerasBuilder, x: Value, *, rate: float = 0.0, noise_shape: Any = None, stddev: float = 0.0, l1: float = 0.0,
-    l2: float = 0.0, data_format: str | None = None,
+    l2: float = 0.0, data_format: str | None = None, drop_path_rate: float = 0.0,
 ) -> Value:  # fmt: skip
-    """At inference nothing remains."""
+    """At inference nothing remains. (StochasticDepth is a layer of keras.applications' ConvNeXt.)"""
     return x
+
+
+@keras_layer("LayerScale", mask="drop")
+def layer_scale(g: KerasBuilder, x: Value, *, projection_dim: int, init_values: float = 0.0) -> Value:
+    """A learned factor for each channel, of keras.applications' ConvNeXt."""
+    return g.Mul(x, g.weight(projection_dim, name="gamma"))
 
 
 # ------------------------------------------------------------------- reshaping

@@ -43,6 +43,12 @@ def add(g: KerasBuilder, *inputs: Value) -> Value:
     return y
 
 
+@keras_layer("CustomScaleLayer", mask="drop")
+def scaled_residual(g: KerasBuilder, x: Value, residual: Value, *, scale: float) -> Value:
+    """x + scale * residual, of keras.applications' InceptionResNetV2."""
+    return g.Add(x, g.Mul(residual, scale))
+
+
 @keras_layer("Average", mask="own")
 def average(g: KerasBuilder, *inputs: Value) -> Value:
     y: Value = g.Mul(reduce(g.Add, _two_at_least(g, inputs)), 1 / len(inputs))
