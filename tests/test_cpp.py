@@ -26,6 +26,8 @@ from netglot.passes import pipeline
 from netglot.runtimes.compiled import CompiledCpp
 from netglot.runtimes.onnxruntime import OnnxRuntime
 from tests import graphs, oracles
+from tests.ops.recurrent import loop, recurrent
+from tests.ops.table import In
 from tests.targets import run_cpp
 from tests.test_targets import assert_close
 
@@ -424,3 +426,18 @@ def test_a_type_that_cpp_has_not_is_named(tmp_path: Path) -> None:
     g.graph.outputs = [g.Relu(x)]
     with pytest.raises(ConversionError, match=r"'x'.*has no float16"):
         save(g.graph, tmp_path / "model")
+
+
+def test_a_long_sequence_is_a_loop_of_the_kernel(tmp_path: Path) -> None:
+    """Unrolled it would be thousands of statements."""
+    row = recurrent("LSTM", "very-long", x=In((500, 2, 4)), initial=True)
+    wanted = OnnxRuntime(row.graph()).run(row.feed())
+    actual = run_cpp(row.graph(), row.feed(), tmp_path)
+    for name in wanted:
+        assert_close(actual[name], wanted[name], row.rtol)
+
+
+def test_a_loop_of_many_steps_is_refused(tmp_path: Path) -> None:
+    row = loop("many", np.array(65), None, [In((2,))], lambda g, i, c, s, *_: [g.Identity(c), g.Sin(s)], 1)
+    with pytest.raises(UnsupportedError, match="not too large"):
+        save(row.graph(), tmp_path / "cpp")

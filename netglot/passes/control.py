@@ -43,11 +43,12 @@ _AFTER: list[Pass] = [
 ]
 
 
-def lower_control(graph: Graph, most_steps: int, *, select: bool = False) -> bool:
+def lower_control(graph: Graph, most_steps: int, *, select: bool = False, recurrent: bool = True) -> bool:
     """Leaves of LSTM, GRU, RNN, Scan, Loop and If only those Loops and Ifs that are decided when the network runs.
 
     And Loops of more than `most_steps` steps. With `select` both branches of an If are computed where they can be.
-    Repeats itself, since what was inside of a Loop may now be outside, and the number of its steps known.
+    Without `recurrent` the target has LSTM, GRU and RNN itself. Repeats itself, since what was inside of a Loop may now
+    be outside, and the number of its steps known.
     """
     if not any(any(node.subgraphs()) or node.op in CELLS for node in graph.nodes()):
         return False
@@ -55,7 +56,8 @@ def lower_control(graph: Graph, most_steps: int, *, select: bool = False) -> boo
     def unroll(graph: Graph) -> bool:
         return unroll_loops(graph, most_steps, MOST_NODES)
 
-    passes = [type_bodies, lower_recurrent, lower_scans, inline_branches, unroll]
+    passes = [type_bodies, lower_scans, inline_branches, unroll]
+    passes += [lower_recurrent] if recurrent else []
     passes += [select_branches] if select else []
     for _ in range(ROUNDS):
         apply(fold_constants, graph)

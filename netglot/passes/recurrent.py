@@ -15,6 +15,7 @@ from netglot.passes.bodies import BOOL, replace, type_bodies, unhide
 from netglot.passes.match import all_equal, nodes
 
 Function = Callable[[Builder, Value], Value]
+Activation = tuple[str, tuple[float, ...]]
 
 
 def lower_recurrent(graph: Graph) -> bool:
@@ -27,17 +28,17 @@ def lower_recurrent(graph: Graph) -> bool:
 
 def _refusal(node: Node) -> str:
     x = node.inputs[0]
-    return why_not(x.shape if x is not None else None, node.attributes)
+    return why_not(node.op, x.shape if x is not None else None, node.attributes)
 
 
-def why_not(shape: Shape | None, attributes: Mapping[str, Any]) -> str:
+def why_not(op: str, shape: Shape | None, attributes: Mapping[str, Any]) -> str:
     """Why this pass leaves a node with an input of this shape as it is; "" if it does not."""
     if shape is None or not is_static(shape):
         return "the sizes of its input must be known"
     if 0 in shape:
         return "its input is empty"
     try:
-        list(_functions(attributes.get("activations") or (), attributes))
+        activations(op, attributes)
     except LookupError as error:
         return str(error.args[0])
     return ""
@@ -233,20 +234,29 @@ _FUNCTIONS: dict[str, tuple[Callable[..., Function], tuple[float | None, ...]]] 
 
 
 def _of_direction(node: Node, index: int) -> list[Function]:
-    names = node.attributes.get("activations") or _DEFAULTS[node.op] * _count(node)
-    functions = list(_functions(names, node.attributes))
-    each = len(_DEFAULTS[node.op])
-    return functions[each * index : each * (index + 1)]
+    return [_FUNCTIONS[name][0](*numbers) for name, numbers in activations(node.op, node.attributes)[index]]
 
 
-def _functions(names: Sequence[str], attributes: Mapping[str, Any]) -> Iterator[Function]:
-    """Each name takes from alpha and beta what it needs, in order; LookupError says what can't be had."""
+def activations(op: str, attributes: Mapping[str, Any]) -> list[list[Activation]]:
+    """The activation functions of each direction, named in lower case, with their alpha and beta as far as they have
+    them. LookupError, with the reason, for what is unknown.
+    """
+    count = 2 if attributes.get("direction") == "bidirectional" else 1
+    found = list(_parse(attributes.get("activations") or _DEFAULTS[op] * count, attributes))
+    each = len(_DEFAULTS[op])
+    if len(found) < each * count:  # more are usual: an RNN's default are those of both directions
+        raise LookupError(f"it has {len(found)} activation functions, not {each * count}")
+    return [found[each * i : each * (i + 1)] for i in range(count)]
+
+
+def _parse(names: Sequence[str], attributes: Mapping[str, Any]) -> Iterator[Activation]:
+    """Each name takes from alpha and beta what it needs, in order."""
     left = [list(attributes.get(f"activation_{name}") or ()) for name in ("alpha", "beta")]
     for name in names:
         if name.lower() not in _FUNCTIONS:
             raise LookupError(f"there is no activation function '{name}'")
-        make, defaults = _FUNCTIONS[name.lower()]
-        given = [queue.pop(0) if queue else default for queue, default in zip(left, defaults, strict=False)]
-        if None in given:
+        _, defaults = _FUNCTIONS[name.lower()]
+        numbers = [queue.pop(0) if queue else default for queue, default in zip(left, defaults, strict=False)]
+        if None in numbers:
             raise LookupError(f"its activation function {name} must be given alpha and beta")
-        yield make(*given)
+        yield name.lower(), tuple(number for number in numbers if number is not None)

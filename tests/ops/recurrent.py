@@ -14,7 +14,6 @@ from tests.ops.table import In, Row, const
 T, B, H = 3, 2, 5
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 X = In((T, B, 4))
-ONE_GATE = {"RNN": ("Tanh",), "GRU": ("Sigmoid", "Tanh"), "LSTM": ("Sigmoid", "Tanh", "Tanh")}
 
 
 def recurrent(

@@ -5,26 +5,33 @@ Of MIL's own lstm, gru, rnn, cond and while_loop no file could be proven right a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from netglot.backends.coreml.context import CoreMLBuilder, coreml_op
 from netglot.backends.lowering import NotMappedError
 from netglot.ir.graph import Graph
 from netglot.passes.control import LEFT
-from netglot.passes.recurrent import why_not
+from netglot.passes.recurrent import CELLS, why_not
 
 MOST_STEPS = 4096  # as many as Caffe's recurrent layers may have
 
 
-@coreml_op("LSTM", "GRU", "RNN")
-def recurrent(
-    m: CoreMLBuilder, x: Any, *others: Any, activations: Sequence[str] = (), activation_alpha: Sequence[float] = (),
-    activation_beta: Sequence[float] = (), clip: float | None = None, direction: str = "forward",
-    hidden_size: int | None = None, input_forget: int = 0, layout: int = 0, linear_before_reset: int = 0,
-) -> NoReturn:  # fmt: skip
-    given = {"activations": activations, "activation_alpha": activation_alpha, "activation_beta": activation_beta}
-    raise NotMappedError(why_not(x.shape, given))
+def _recurrent(op: str) -> Callable[..., NoReturn]:
+    def function(
+        m: CoreMLBuilder, x: Any, *others: Any, activations: Sequence[str] = (),
+        activation_alpha: Sequence[float] = (), activation_beta: Sequence[float] = (), clip: float | None = None,
+        direction: str = "forward", hidden_size: int | None = None, input_forget: int = 0, layout: int = 0,
+        linear_before_reset: int = 0,
+    ) -> NoReturn:  # fmt: skip
+        given = {"activations": activations, "activation_alpha": activation_alpha, "activation_beta": activation_beta}
+        raise NotMappedError(why_not(op, x.shape, {**given, "direction": direction}))
+
+    return function
+
+
+for _op in CELLS:
+    coreml_op(_op)(_recurrent(_op))
 
 
 @coreml_op("Scan")

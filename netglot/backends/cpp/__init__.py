@@ -7,6 +7,7 @@ from netglot.backends.cpp import (  # noqa: F401  (they register their operators
     elementwise,
     indexing,
     lines,
+    recurrent,
     reduction,
     resize,
     shape,

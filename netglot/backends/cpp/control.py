@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from netglot.backends.cpp.context import CppBuilder, cpp_op
 from netglot.backends.lowering import NotMappedError
 from netglot.ir.graph import Graph
 from netglot.passes.control import LEFT
-from netglot.passes.recurrent import why_not
 
 MOST_STEPS = 64  # as C++ compilers take their time
-
-
-@cpp_op("LSTM", "GRU", "RNN")
-def recurrent(
-    m: CppBuilder, x: Any, *others: Any, activations: Sequence[str] = (), activation_alpha: Sequence[float] = (),
-    activation_beta: Sequence[float] = (), clip: float | None = None, direction: str = "forward",
-    hidden_size: int | None = None, input_forget: int = 0, layout: int = 0, linear_before_reset: int = 0,
-) -> NoReturn:  # fmt: skip
-    given = {"activations": activations, "activation_alpha": activation_alpha, "activation_beta": activation_beta}
-    raise NotMappedError(why_not(x.shape, given))
 
 
 @cpp_op("Scan")

@@ -29,7 +29,7 @@ def save(graph: Graph, path: Path) -> int:
     ConversionError where a shape is not known or C++ has not the type of an input or output; UnsupportedError with
     every node that can't be written.
     """
-    lower_control(graph, MOST_STEPS, select=True)
+    lower_control(graph, MOST_STEPS, select=True, recurrent=False)
     _check_types(graph)
     m = CppBuilder(graph)
     lowering.lower(graph, "cpp", m.add)

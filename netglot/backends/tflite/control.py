@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as tfl
@@ -17,7 +17,7 @@ from netglot.ir.types import is_static
 from netglot.passes.bodies import FOREVER, goes_on, trip_count
 from netglot.passes.control import LEFT
 from netglot.passes.match import all_equal, number
-from netglot.passes.recurrent import why_not
+from netglot.passes.recurrent import CELLS, why_not
 
 
 @tflite_op("If")
@@ -180,17 +180,21 @@ def _while(
 # ------------------------------------------------- what passes/control.py leaves
 
 
-@tflite_op("LSTM", "GRU", "RNN")
-def recurrent(
-    m: TFLiteBuilder, x: Value, *others: Any, activations: Sequence[str] = (), activation_alpha: Sequence[float] = (),
-    activation_beta: Sequence[float] = (), clip: float | None = None, direction: str = "forward",
-    hidden_size: int | None = None, input_forget: int = 0, layout: int = 0, linear_before_reset: int = 0,
-) -> None:  # fmt: skip
-    """Written as WHILE or step by step (passes/recurrent.py). What is left of them has no steps that can be written."""
-    given = {
-        "activations": activations, "activation_alpha": activation_alpha, "activation_beta": activation_beta
-    }  # fmt: skip
-    raise NotMappedError(why_not(x.shape, given))
+def _recurrent(op: str) -> Callable[..., NoReturn]:
+    def function(
+        m: TFLiteBuilder, x: Any, *others: Any, activations: Sequence[str] = (),
+        activation_alpha: Sequence[float] = (), activation_beta: Sequence[float] = (), clip: float | None = None,
+        direction: str = "forward", hidden_size: int | None = None, input_forget: int = 0, layout: int = 0,
+        linear_before_reset: int = 0,
+    ) -> NoReturn:  # fmt: skip
+        given = {"activations": activations, "activation_alpha": activation_alpha, "activation_beta": activation_beta}
+        raise NotMappedError(why_not(op, x.shape, {**given, "direction": direction}))
+
+    return function
+
+
+for _op in CELLS:
+    tflite_op(_op)(_recurrent(_op))
 
 
 @tflite_op("Scan")

@@ -5,5 +5,6 @@
 #include "detection.h"
 #include "lines.h"
 #include "nest.h"
+#include "recurrent.h"
 #include "scalar.h"
 #include "window.h"
