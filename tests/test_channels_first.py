@@ -433,3 +433,31 @@ def test_a_reshape_that_orders_axes_otherwise_stays() -> None:
     x = g.graph.add_input("x", FLOAT, (2, 3, 4, 5))
     g.graph.outputs = [g.Reshape(g.ReduceMean(x, [2, 3], keepdims=0), [2, 1, 1, 3])]
     assert not merge_reshapes(g.graph)
+
+
+@pytest.mark.parametrize("read_twice", [False, True])
+def test_the_addition_of_a_hard_sigmoid_is_in_the_bias(read_twice: bool, tmp_path: Path) -> None:
+    m = Last(2, 9, 8, 3)
+    x = m.conv(m.x, 4)
+    y = m.g.HardSigmoid(x, alpha=1 / 6, beta=0.5)
+    m.g.graph.outputs = [y, m.g.Neg(x)] if read_twice else [y]
+    feed = {"x": np.random.default_rng(0).uniform(-9, 9, (2, 9, 8, 3)).astype(np.float32)}
+    expected = OnnxRuntime(m.g.graph).run(feed)
+    run(m.g.graph, COMMON)
+    save(m.g.graph, tmp_path / "a.tflite")
+    wanted = {"CONV_2D": 1, "ADD": 1, "MUL": 1, "NEG": 1} if read_twice else {"CONV_2D": 1, "MUL": 1}
+    assert tflite_ops(tmp_path / "a.tflite") == wanted
+    actual = LiteRT(tmp_path / "a.tflite").run(feed)
+    for name, value in expected.items():
+        assert_close(actual[name], value, 1e-5)
+
+
+def test_an_activation_of_rows_is_in_the_convolution(tmp_path: Path) -> None:
+    m = Last(2, 9, 3)
+    m.g.graph.outputs = [m.g.Relu(m.conv(m.x, 4))]
+    feed = {"x": np.random.default_rng(0).uniform(-1, 1, (2, 9, 3)).astype(np.float32)}
+    expected = OnnxRuntime(m.g.graph).run(feed)
+    run(m.g.graph, COMMON)
+    save(m.g.graph, tmp_path / "a.tflite")
+    assert tflite_ops(tmp_path / "a.tflite") == {"RESHAPE": 2, "CONV_2D": 1}
+    assert_close(*LiteRT(tmp_path / "a.tflite").run(feed).values(), *expected.values(), 1e-5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from ai_edge_litert import schema_py_generated as tfl
 
 from netglot.backends.tflite.context import Op, TFLiteBuilder
@@ -28,6 +29,7 @@ def peephole(m: TFLiteBuilder, outputs: Sequence[int]) -> None:
     without_noops(m, set(outputs))  # what undid each other
     drop_unread(m, set(outputs))
     reshape_in_reductions(m, set(outputs))
+    fuse_biases(m, set(outputs))
     fuse_activations(m, set(outputs))
 
 
@@ -148,6 +150,38 @@ def _reduced_shapes(m: TFLiteBuilder, op: Op) -> list[tuple[int, ...]]:
     axes = {int(axis) % len(shape) for axis in data.ravel()}
     ones = tuple(1 if axis in axes else size for axis, size in enumerate(shape))
     return [tuple(size for axis, size in enumerate(shape) if axis not in axes), ones]
+
+
+_BIASED = {_BUILTIN.CONV_2D, _BUILTIN.DEPTHWISE_CONV_2D, _BUILTIN.CONV_3D, _BUILTIN.FULLY_CONNECTED}
+
+
+def fuse_biases(m: TFLiteBuilder, outputs: set[int]) -> None:
+    """ADD(CONV_2D(x), constant) -> CONV_2D(x) with another bias: what composed operators begin with."""
+    readers = Counter(x for op in m.ops for x in op.inputs)
+    makers: dict[int, Op] = {}
+    kept = []
+    for op in m.ops:
+        maker = makers.get(op.inputs[0]) if op.code == _BUILTIN.ADD else None
+        alone = maker is not None and readers[op.inputs[0]] == 1 and op.inputs[0] not in outputs
+        bias = _sum_of_biases(m, maker, op) if maker is not None and alone else None
+        if maker is not None and bias is not None:
+            maker.inputs[2], maker.outputs = bias, op.outputs
+            op = maker
+        else:
+            kept.append(op)
+        makers.update((y, op) for y in op.outputs if op.code in _BIASED)
+    m.ops = kept
+
+
+def _sum_of_biases(m: TFLiteBuilder, op: Op, add: Op) -> int | None:
+    """The bias of `op` and the constant that `add` adds to each channel; None if it is not of that kind."""
+    given, more = m.data(op.inputs[2]) if len(op.inputs) > 2 and op.inputs[2] >= 0 else None, m.data(add.inputs[1])
+    if given is None or more is None or given.dtype != np.float32 or m.shape(op.outputs[0]) != m.shape(add.outputs[0]):
+        return None
+    plain = op.options.fusedActivationFunction == add.options.fusedActivationFunction == _ACTIVATION.NONE
+    if not plain or more.size not in (1, given.size) or more.size != max(more.shape[-1:], default=1):
+        return None
+    return m.constant((given.astype(np.float64) + more.ravel()).astype(np.float32), name=m.tensors[op.inputs[2]].name)
 
 
 def fuse_activations(m: TFLiteBuilder, outputs: set[int]) -> None:
