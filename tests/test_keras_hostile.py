@@ -188,7 +188,7 @@ def test_a_cycle(tmp_path: Path) -> None:
         (functional(layer("Dense", "y", [node("x")], units="two")), "Dense"),
         (functional(layer("Dense", "y", [node("x")], units=[2])), "Dense"),
         (functional(layer("Dense", "y", [node("x")], units=10**12)), "a variable has 3x2"),
-        (functional(layer("Dense", "y", [node("x")], units=2), layer("Dense", "y", [node("x")], units=2)), "are called"),
+        (functional(*[layer("Dense", "y", [node("x")], units=2)] * 2), "are called"),
         (functional(layer("Dense", "y", [node("x")], units=2), outputs=[("z", 0, 0)]), "'z'"),
         (functional(layer("Dense", "y", [node("x")], units=2), inputs=[]), "not among the model's inputs"),
         (functional(layer("Dense", "y", [node("x")], units=2, dtype="float99")), "no element type"),

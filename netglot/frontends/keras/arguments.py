@@ -23,6 +23,11 @@ def tensors(item: Any) -> Iterator[Value]:
             yield from tensors(part)
 
 
+def is_tf_function(layer: Layer) -> bool:
+    """A function of TensorFlow in a functional graph of tf.keras."""
+    return layer.class_name in ("TFOpLambda", "SlicingOpLambda")
+
+
 def attributes(operator: Operator, layer: Layer, origin: Origin) -> dict[str, Any]:
     """The configuration as keyword arguments.
 
@@ -34,6 +39,8 @@ def attributes(operator: Operator, layer: Layer, origin: Origin) -> dict[str, An
             continue  # its name, by which the operator was found
         if key in operator.attributes:
             given[key] = value_of(value, origin)
+        elif key == "function" and is_tf_function(layer):
+            continue  # it chose the operator
         elif not is_for_training(key) and value is not None and value is not False:
             shown = repr(value) if len(repr(value)) < 80 else "..."
             raise UnsupportedError(f"{layer.class_name}: the option {key}={shown} is not supported", origin)
@@ -48,7 +55,7 @@ def arguments(
     A layer's first argument is flattened; one of an operation is, where the function takes any number of tensors.
     What is no tensor and given by position goes to the function's keywords, in their order.
     """
-    is_layer = not layer.is_operation and layer.class_name not in ("TFOpLambda", "SlicingOpLambda")
+    is_layer = not layer.is_operation and not is_tf_function(layer)
     places: list[Any] = []
     rest: list[Any] = []
     for i, item in enumerate(args):

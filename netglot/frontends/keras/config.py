@@ -129,15 +129,19 @@ def find_refs(item: Any) -> Iterator[Ref]:
 # -------------------------------------------------------------------- reading
 
 
-def read_layer(item: Any, origin: Origin) -> Layer:
-    """A serialised layer or model ({"class_name", "config", ...})."""
+def read_layer(item: Any, origin: Origin, place: int | None = None) -> Layer:
+    """A serialised layer or model ({"class_name", "config", ...}).
+
+    A Sequential inside a Sequential of Keras 1 has no name; it gets one from its `place`.
+    """
     item = upgraded(_require(item, dict, "a layer", origin), origin)
     class_name = _require(item.get("class_name"), str, "the class_name of a layer", origin)
     config = item.get("config")
     if class_name == "Sequential" and isinstance(config, list):  # Keras 1 and 2.0 to 2.2.2
         config = {"layers": config}
     config = _require(config, dict, f"the config of a {class_name}", origin)
-    name = item.get("name") or config.get("name") or class_name.lower()
+    nameless = class_name.lower() if place is None else f"{class_name.lower()}_{place}"
+    name = item.get("name") or config.get("name") or nameless
     name = _require(name, str, f"the name of a {class_name}", origin)
     layer = Layer(
         name, class_name, config, _text(item.get("module")), _text(item.get("registered_name")),
@@ -167,7 +171,7 @@ def _require(value: Any, kind: type, what: str, origin: Origin) -> Any:
 def _sequential(name: str, config: Mapping[str, Any], origin: Origin, build: Any) -> Model:
     """Its layers as a chain of calls, behind an input that it may have to be given."""
     items = _require(config.get("layers"), list, "the list of layers", origin)
-    layers = [read_layer(item, origin) for item in items]
+    layers = [read_layer(item, origin, i) for i, item in enumerate(items)]
     if not layers or layers[0].class_name != "InputLayer":
         layers.insert(0, _input_of(layers, config, build, name))
     _require_unique(layers, origin)

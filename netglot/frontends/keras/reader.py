@@ -12,7 +12,7 @@ import numpy as np
 
 from netglot.errors import ConversionError, Origin, Problem, UnsupportedError
 from netglot.frontends.keras import files
-from netglot.frontends.keras.arguments import arguments, tensors
+from netglot.frontends.keras.arguments import arguments, is_tf_function, tensors
 from netglot.frontends.keras.builder import KerasBuilder
 from netglot.frontends.keras.config import Call, Layer, Model, Ref, read_layer
 from netglot.frontends.keras.lookup import find_operator, unsupported
@@ -310,7 +310,7 @@ def resolved(item: Any, results: Mapping[tuple[str, int], Outputs]) -> Any:
 
 def autocasts(layer: Layer) -> bool:
     """Operations and TensorFlow functions take their arguments as they are."""
-    return not layer.is_operation and layer.class_name not in ("TFOpLambda", "SlicingOpLambda")
+    return not layer.is_operation and not is_tf_function(layer)
 
 
 def is_float(dtype: np.dtype | None) -> bool:

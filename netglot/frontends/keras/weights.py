@@ -296,11 +296,21 @@ class LegacyWeights:
     def layers(self, model: Model) -> list[ModelWeights]:
         there = self.store.file.strings(self.group, "layer_names") or []
         lists = {name: self._variables(name) for name in there}
-        unknown = sorted({name for name, items in lists.items() if items} - {layer.name for layer in model.layers})
+        parts = {layer.name: self._lists_of(layer, lists) for layer in model.layers}
+        claimed = {name for names in parts.values() for name in names}
+        unknown = sorted(name for name, items in lists.items() if items and name not in claimed)
         if unknown:
             what = f"the weights file has a layer '{unknown[0]}', which the model has not"
             raise ConversionError(what, Origin(str(self.store.file.path)))
-        return [_flat(self.store, layer, lists.get(layer.name, [])) for layer in model.layers]
+        return [
+            _flat(self.store, layer, [variable for name in parts[layer.name] for variable in lists[name]])
+            for layer in model.layers
+        ]
+
+    @staticmethod
+    def _lists_of(layer: Layer, lists: Mapping[str, Sequence[Variable]]) -> list[str]:
+        """The lists that hold a layer's variables: its own, or those of the layers in it (a Sequential of Keras 1)."""
+        return [layer.name] if layer.name in lists else [name for name in _names(layer) if name in lists]
 
     def _variables(self, layer: str) -> list[Variable]:
         group = f"{self.group}/{layer}"
