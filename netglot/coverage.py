@@ -41,8 +41,7 @@ def _row(item: Format) -> Row:
 def _reads(item: Format) -> str:
     if not item.reader:
         return "-" if item.writer else "to come"
-    counts = [f"{len(registry.ops(kind))} {label}" for kind, label in _READ[item.name] if registry.ops(kind)]
-    return " + ".join(counts)
+    return " + ".join(f"{len(group.ops())} {group.label}" for group in _READ[item.name] if group.ops())
 
 
 def _writes(item: Format) -> str:
@@ -51,13 +50,34 @@ def _writes(item: Format) -> str:
     return _all_onnx() if item.name == "onnx" else f"{len(registry.ops(item.name))} operators"
 
 
-# The registry keys that a frontend reads with.
-_READ = {
-    "caffe": [("caffe", "layer types")],
-    "onnx": [("onnx", "older forms")],
-    "keras": [("keras", "layers and operations")],
-    "tensorflow": [("tensorflow", "operators")],
-    "coreml": [("coreml-mil", "ML Program operators"), ("coreml-nn", "neural network layers")],
+@dataclass(frozen=True)
+class Group:
+    """Names that a frontend reads: those of the registry's `key`, all, or (`prefix`) those that begin so.
+
+    An empty prefix is for the names that have none.
+    """
+
+    key: str
+    label: str
+    prefix: str | None = None
+
+    def ops(self) -> list[str]:
+        names = registry.ops(self.key)
+        if self.prefix is None:
+            return names
+        return [name for name in names if (name.startswith(self.prefix) if self.prefix else "." not in name)]
+
+
+_READ: dict[str, list[Group]] = {
+    "caffe": [Group("caffe", "layer types")],
+    "onnx": [Group("onnx", "older forms")],
+    "keras": [
+        Group("keras", "layers", ""),
+        Group("keras", "keras.ops functions", "ops."),
+        Group("keras", "tf functions", "tf."),
+    ],
+    "tensorflow": [Group("tensorflow", "operators")],
+    "coreml": [Group("coreml-mil", "ML Program operators"), Group("coreml-nn", "neural network layers")],
 }
 
 
@@ -83,8 +103,8 @@ def to_markdown() -> str:
     _import_all()
     parts = [_HEAD, "## Written: operators of the IR by target\n", _target_table()]
     parts.append("The ONNX writer writes all of them.\n")
-    for key, label in [pair for pairs in _READ.values() for pair in pairs]:
-        parts += [f"## Read: {label} ({key})\n", ", ".join(f"`{op}`" for op in registry.ops(key)) + "\n"]
+    for group in [group for groups in _READ.values() for group in groups]:
+        parts += [f"## Read: {group.label} ({group.key})\n", ", ".join(f"`{op}`" for op in group.ops()) + "\n"]
     return "\n".join(parts)
 
 

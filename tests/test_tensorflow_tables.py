@@ -111,19 +111,64 @@ def test_lookups_find_what_tensorflow_finds(make: Callable[[Any, Path], Any], tm
         np.testing.assert_array_equal(found[name], wanted)
 
 
-def test_a_table_of_version_1_is_filled_by_nodes_of_the_graph(tmp_path: Path) -> None:
-    tf = pytest.importorskip("tensorflow")
-    raw = tf.raw_ops
+EMPTY = {"empty_key": np.int64(-100)}
+BY_NAME = [
+    ("HashTable", {}, "InitializeTable", ""),
+    ("HashTableV2", {}, "InitializeTableV2", "V2"),
+    ("MutableHashTable", {}, "LookupTableImport", ""),
+    ("MutableHashTableV2", {}, "LookupTableImportV2", "V2"),
+    ("MutableHashTableOfTensors", {"value_shape": [2]}, "LookupTableImport", ""),
+    ("MutableHashTableOfTensorsV2", {"value_shape": [2]}, "LookupTableImportV2", "V2"),
+    ("MutableDenseHashTable", EMPTY, "LookupTableImport", ""),
+    (
+        "MutableDenseHashTableV2",
+        {**EMPTY, "deleted_key": np.int64(-200), "value_shape": [2]},
+        "LookupTableImportV2",
+        "V2",
+    ),
+]
 
+
+@pytest.mark.parametrize(("table", "options", "fill", "version"), BY_NAME, ids=[row[0] for row in BY_NAME])
+def test_tables_are_filled_by_nodes_of_the_graph(
+    table: str, options: dict[str, Any], fill: str, version: str, tmp_path: Path
+) -> None:
+    tf = pytest.importorskip("tensorflow")
+    raw, width = tf.raw_ops, options.get("value_shape", [])
+    values = np.float32([[1.5, 2.5], [3.5, 4.5]]) if width else np.float32([1.5, 2.5])
+    default = np.full(width, -1, np.float32)
+    typed = {"value_dtype": tf.float32} if "Dense" in table else {"key_dtype": tf.int64, "value_dtype": tf.float32}
     with tf.Graph().as_default() as graph:
         keys = tf.compat.v1.placeholder(tf.int64, [4], name="keys")
-        table = raw.HashTable(key_dtype=tf.int64, value_dtype=tf.float32)
-        raw.InitializeTable(table_handle=table, keys=np.array([3, 7]), values=np.float32([1.5, 2.5]))
-        found = raw.LookupTableFind(table_handle=table, keys=keys, default_value=np.float32(-1))
-        tf.identity(found * tf.cast(raw.LookupTableSize(table_handle=table), tf.float32), name="y")
+        made = getattr(raw, table)(**typed, **options)
+        getattr(raw, fill)(table_handle=made, keys=np.array([3, 7]), values=values)
+        found = getattr(raw, f"LookupTableFind{version}")(table_handle=made, keys=keys, default_value=default)
+        tf.identity(found, name="y")
+        tf.identity(getattr(raw, f"LookupTableSize{version}")(table_handle=made), name="size")
     (tmp_path / "graph.pb").write_bytes(graph.as_graph_def().SerializeToString())
-    read = load(tmp_path / "graph.pb", outputs=["y"])
-    np.testing.assert_array_equal(OnnxRuntime(read).run({"keys": NUMBERS})["y"], np.float32([3, -2, -2, 5]))
+    read = load(tmp_path / "graph.pb", outputs=["y", "size"])
+    computed = OnnxRuntime(read).run({"keys": NUMBERS})
+    np.testing.assert_array_equal(computed["y"], [values[0], default, default, values[1]])
+    assert computed["size"] == 2
+
+
+@pytest.mark.parametrize("version", ["", "V2"])
+def test_a_file_of_a_table_is_found_beside_a_meta_graph(version: str, tmp_path: Path) -> None:
+    """Its name in the graph is a path of the computer that wrote it."""
+    tf = pytest.importorskip("tensorflow")
+    raw = tf.raw_ops
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "lines.txt").write_text("cat\ndog\nbird\n")
+    with tf.Graph().as_default():
+        words = tf.compat.v1.placeholder(tf.string, [6], name="words")
+        table = getattr(raw, f"HashTable{version}")(key_dtype=tf.string, value_dtype=tf.int64)
+        fill = getattr(raw, f"InitializeTableFromTextFile{version}")
+        fill(table_handle=table, filename="/far/away/lines.txt", key_index=-2, value_index=-1, vocab_size=2)
+        find = getattr(raw, f"LookupTableFind{version}")
+        tf.identity(find(table_handle=table, keys=words, default_value=np.int64(-1)), name="y")
+        tf.compat.v1.train.export_meta_graph(str(tmp_path / "model.meta"))
+    found = OnnxRuntime(load(tmp_path / "model.meta", outputs=["y"])).run({"words": WORDS})
+    assert found["y"].tolist() == [1, -1, -1, 0, -1, -1]  # the third line is beyond the vocabulary
 
 
 def test_what_a_table_holds_must_be_in_the_model(tmp_path: Path) -> None:
