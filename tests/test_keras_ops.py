@@ -33,10 +33,6 @@ def row(function: Row, *shapes: tuple[int, ...], low: float = -2, high: float = 
     return function, shapes or (A,), low, high, dtype
 
 
-def name_of(item: str) -> str:
-    return item
-
-
 UNARY = {
     **{name: row(getattr(ops, name)) for name in (
         "abs", "absolute", "negative", "exp", "expm1", "exp2", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan",

@@ -243,3 +243,22 @@ def test_a_file_without_the_variables(tmp_path: Path) -> None:
 
     with pytest.raises(ConversionError, match="5x28"):
         load(tmp_path / "m.json", tmp_path / "m.weights.h5")
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("name", ["lstm", "gru", "gru-before", "rnn", "bi", "stacked", "hard", "td"])
+def test_of_tf_keras(name: str, suffix: str, masked: bool, tmp_path: Path) -> None:
+    keras2 = pytest.importorskip("tf_keras")
+    layers = keras2.layers
+    layer = {
+        "lstm": lambda: layers.LSTM(7, return_sequences=True, return_state=True),
+        "gru": lambda: layers.GRU(7, go_backwards=True),
+        "gru-before": lambda: layers.GRU(7, reset_after=False, return_sequences=True),
+        "rnn": lambda: layers.SimpleRNN(7, return_sequences=True, go_backwards=True),
+        "bi": lambda: layers.Bidirectional(layers.LSTM(7, return_sequences=True)),
+        "stacked": lambda: layers.RNN([layers.LSTMCell(7), layers.LSTMCell(4)]),
+        "hard": lambda: layers.LSTM(7, recurrent_activation="hard_sigmoid"),
+        "td": lambda: layers.TimeDistributed(layers.Dense(4)),
+    }[name]()
+    check(model(layer, keras=keras2, masked=masked), tmp_path / f"m{suffix}", sequence(masked))

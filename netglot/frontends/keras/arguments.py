@@ -34,9 +34,9 @@ def attributes(operator: Operator, layer: Layer, origin: Origin) -> dict[str, An
     What the function does not take must be for training only, or switched off; UnsupportedError names it otherwise.
     """
     given = {}
+    if layer.class_name in ("TFOpLambda", "SlicingOpLambda"):
+        return {}  # what there is in it is said of the layer; a function's arguments are those of its call
     for key, value in layer.config.items():
-        if key == "function" and layer.class_name in ("TFOpLambda", "SlicingOpLambda"):
-            continue  # its name, by which the operator was found
         if key in operator.attributes:
             given[key] = value_of(value, origin)
         elif key == "function" and is_tf_function(layer):

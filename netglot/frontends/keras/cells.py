@@ -18,8 +18,8 @@ import numpy as np
 from netglot.errors import ConversionError
 from netglot.frontends.keras.builder import KerasBuilder
 from netglot.frontends.keras.config import is_for_training, value_of
-from netglot.frontends.keras.weights import snake_case
 from netglot.frontends.keras.timesteps import fold_time, known_sizes, unfold_time
+from netglot.frontends.keras.weights import snake_case
 from netglot.ir.graph import Graph, Value
 from netglot.ir.types import channels_last, inverse
 
@@ -179,9 +179,10 @@ def lstm_step(g: KerasBuilder, gates: Value, carry: Value, activations: Sequence
 def zero_state(g: KerasBuilder, projected: Value, sizes: Sequence[int]) -> Value:
     """Zeros [N, *sizes] for a sequence [T, N, ...]."""
     shape = g.Concat(g.Shape(projected, start=1, end=2), list(sizes), axis=0)
+    batch = None if projected.shape is None else projected.shape[1]
     zeros: Value = g.ConstantOfShape(shape, value=np.zeros(1, projected.dtype))
     if not zeros.is_constant:
-        zeros.shape = (projected.shape and projected.shape[1], *sizes)
+        zeros.shape = (batch, *sizes)
     return zeros
 
 

@@ -16,9 +16,11 @@ import numpy as np
 from netglot.errors import ConversionError
 from netglot.frontends.keras import ops_nn, ops_reduction, ops_shape
 from netglot.frontends.keras.activations import ACTIVATIONS
+from netglot.frontends.keras.attention import swap_last
 from netglot.frontends.keras.builder import KerasBuilder, tf_function
 from netglot.frontends.keras.operands import INT, axes_of, axis_of, cast, dtype_named, operands, sizes, tensor
 from netglot.frontends.keras.ops import BINARY, UNARY, Binary, same, where
+from netglot.frontends.keras.pooling import pool
 from netglot.frontends.keras.resize import resize
 from netglot.frontends.keras.timesteps import known_sizes
 from netglot.ir.graph import Value
@@ -52,7 +54,8 @@ _BINARY = {
     "Greater": "math.greater greater", "GreaterEqual": "math.greater_equal greater_equal",
     "Less": "math.less less", "LessEqual": "math.less_equal less_equal",
     "LogicalAnd": "math.logical_and logical_and", "LogicalOr": "math.logical_or logical_or",
-    "LogicalXor": "math.logical_xor", "FloorDivide": "math.floordiv floordiv", "Mod": "math.floormod math.mod",
+    "LogicalXor": "math.logical_xor",
+    "FloorDivide": "math.floordiv floordiv compat.v1.floor_div", "Mod": "math.floormod math.mod",
     "DivideNoNan": "math.divide_no_nan",
 }  # fmt: skip
 
@@ -252,16 +255,24 @@ def plain(op: str) -> Reduction:
 
 def mean_of(g: KerasBuilder, x: Any, *, axis: Axis, keepdims: bool) -> Value:
     x = tensor(g, x)
-    if x.dtype.kind in "iu":
+    if x.dtype is not None and x.dtype.kind in "iu":
         raise g.unsupported("the mean of integers: TensorFlow cuts it off")
     return ops_reduction.reduced(g, "ReduceMean", x, axis, keepdims)
 
 
-for _name, _reduction in {
-    "sum": plain("ReduceSum"), "max": plain("ReduceMax"), "min": plain("ReduceMin"), "prod": plain("ReduceProd"),
-    "mean": mean_of, "any": ops_reduction.any_of, "all": ops_reduction.all_of, "std": ops_reduction.std,
-    "variance": ops_reduction.var, "logsumexp": ops_reduction.logsumexp,
-}.items():  # fmt: skip
+_REDUCTIONS: dict[str, Reduction] = {
+    "sum": plain("ReduceSum"),
+    "max": plain("ReduceMax"),
+    "min": plain("ReduceMin"),
+    "prod": plain("ReduceProd"),
+    "mean": mean_of,
+    "any": ops_reduction.any_of,
+    "all": ops_reduction.all_of,
+    "std": ops_reduction.std,
+    "variance": ops_reduction.var,
+    "logsumexp": ops_reduction.logsumexp,
+}
+for _name, _reduction in _REDUCTIONS.items():  # fmt: skip
     tf_function(f"math.reduce_{_name}", f"reduce_{_name}", f"compat.v1.reduce_{_name}",
                 f"compat.v1.math.reduce_{_name}")(reduction(_reduction))  # fmt: skip
 
@@ -304,10 +315,13 @@ def l2_normalize(g: KerasBuilder, x: Any, *, axis: Axis = None, epsilon: float =
     return g.Div(x, g.Sqrt(g.Max(g.ReduceSumSquare(x, axes), float(epsilon))))
 
 
-@tf_function("norm", "linalg.norm")
-def norm(g: KerasBuilder, tensor: Any, *, ord: Any = "euclidean", axis: Axis = None, keepdims: bool = False) -> Value:
+@tf_function("norm", "linalg.norm", "compat.v1.norm", "compat.v1.linalg.norm")
+def norm(
+    g: KerasBuilder, tensor: Any, *, ord: Any = "euclidean", axis: Axis = None, keepdims: bool | None = None,
+    keep_dims: bool | None = None,
+) -> Value:  # fmt: skip
     """Of all elements together where there is no axis."""
-    order = None if ord in ("euclidean", "fro") else ord
+    order, keepdims = None if ord in ("euclidean", "fro") else ord, bool(keepdims or keep_dims)
     if axis is None and order is None:
         return g.ReduceL2(tensor, axes_of(g, None, tensor.rank), keepdims=int(keepdims))
     return ops_reduction.norm(g, tensor, ord=order, axis=axis, keepdims=keepdims)
@@ -350,7 +364,7 @@ def transpose(g: KerasBuilder, a: Any, *, perm: Sequence[int] | None = None, con
 
 @tf_function("linalg.matrix_transpose")
 def matrix_transpose(g: KerasBuilder, a: Any, *, conjugate: bool = False) -> Value:
-    return ops_nn.swap_last(g, a)
+    return swap_last(g, a)
 
 
 @tf_function("expand_dims", "compat.v1.expand_dims")
@@ -502,7 +516,11 @@ def _has_float(item: Any) -> bool:
 
 
 @tf_function("gather_nd", "compat.v1.gather_nd")
-def gather_nd(g: KerasBuilder, params: Any, indices: Any, *, batch_dims: int = 0) -> Value:
+def gather_nd(
+    g: KerasBuilder, params: Any, indices: Any, *, batch_dims: int = 0, bad_indices_policy: str = ""
+) -> Value:
+    if bad_indices_policy not in ("", "DEFAULT"):
+        raise g.unsupported(f"bad_indices_policy={bad_indices_policy!r}")
     return g.GatherND(tensor(g, array(params)), ops_shape.picked(g, indices), batch_dims=batch_dims)
 
 
@@ -532,8 +550,8 @@ def matmul(
     adjoint_b: bool = False, a_is_sparse: bool = False, b_is_sparse: bool = False,
 ) -> Value:  # fmt: skip
     x, y = operands(g, array(a), array(b))
-    x = ops_nn.swap_last(g, x) if transpose_a or adjoint_a else x
-    return g.MatMul(x, ops_nn.swap_last(g, y) if transpose_b or adjoint_b else y)
+    x = swap_last(g, x) if transpose_a or adjoint_a else x
+    return g.MatMul(x, swap_last(g, y) if transpose_b or adjoint_b else y)
 
 
 @tf_function("tensordot")
@@ -585,12 +603,12 @@ def pooled(
 ) -> Value:
     first = layout(g, data_format)
     sizes_of = [windowed(g, one, x.rank, first) for one in (ksize, strides)]
-    return ops_nn.pool(g, op, x, *sizes_of, str(padding), first)
+    return pool(g, op, x, sizes_of[0], sizes_of[1], str(padding), first)
 
 
 def windowed(g: KerasBuilder, item: Any, rank: int, data_format: str) -> list[int]:
     """A window's sizes along the spatial axes, of one number, of one for each of them, or of one for every axis."""
-    given = [int(n) for n in np.ravel(item)]
+    given = [1] if item is None else [int(n) for n in np.ravel(item)]
     if len(given) == rank:
         given = given[2:] if data_format == "channels_first" else given[1:-1]
     if len(given) not in (1, rank - 2):
@@ -647,7 +665,7 @@ def flip_up_down(g: KerasBuilder, image: Any) -> Value:
 @tf_function("image.rgb_to_grayscale")
 def rgb_to_grayscale(g: KerasBuilder, images: Any) -> Value:
     x = tensor(g, images)
-    if x.dtype.kind in "iu":
+    if x.dtype is not None and x.dtype.kind in "iu":
         raise g.unsupported("the grey of integers: TensorFlow scales them")
     if known_sizes(g, x, -1) != (3,):
         raise ConversionError(f"{g.type} needs three channels", g.origin)

@@ -17,8 +17,8 @@ INT = np.dtype(np.int32)
 _WIDE = {"float64": 4, "float32": 3, "float16": 1, "bfloat16": 2}
 
 
-def is_float(dtype: np.dtype) -> bool:
-    return dtype.name in _WIDE
+def is_float(dtype: np.dtype | None) -> bool:
+    return dtype is not None and dtype.name in _WIDE
 
 
 def dtype_named(g: KerasBuilder, name: Any) -> np.dtype:
@@ -76,7 +76,8 @@ def _array(g: KerasBuilder, item: Any) -> np.ndarray:
         data = np.asarray(None)
     if data.dtype.kind not in "bif":
         raise g.unsupported(f"an argument that is no tensor and no number ({type(item).__name__})")
-    return data.astype({"b": np.bool_, "i": INT, "f": FLOATX}[data.dtype.kind])
+    wanted: dict[str, np.dtype] = {"b": np.dtype(bool), "i": INT, "f": FLOATX}
+    return data.astype(wanted[data.dtype.kind])
 
 
 def operands(g: KerasBuilder, *items: Any, floating: bool = False) -> list[Value]:
@@ -89,8 +90,9 @@ def floating(g: KerasBuilder, item: Any) -> Value:
     return operands(g, item, floating=True)[0]
 
 
-def cast(g: KerasBuilder, x: Value, dtype: np.dtype | type) -> Value:
-    dtype = np.dtype(dtype)
+def cast(g: KerasBuilder, x: Value, dtype: np.dtype | type | None) -> Value:
+    dtype = x.dtype if dtype is None else np.dtype(dtype)
+    assert dtype is not None
     y: Value = x if x.dtype == dtype else g.Cast(x, to=to_onnx(dtype))
     return y
 

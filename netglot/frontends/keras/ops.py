@@ -11,7 +11,6 @@ import numpy as np
 from netglot.frontends.keras.activations import ACTIVATIONS
 from netglot.frontends.keras.builder import KerasBuilder, keras_op
 from netglot.frontends.keras.operands import (
-    FLOATX,
     INT,
     cast,
     common,
@@ -335,7 +334,7 @@ def shifted(direction: str) -> Binary:
     """ONNX shifts unsigned numbers only: a shift to the left is a product, one to the right a floored quotient."""
 
     def make(g: KerasBuilder, a: Value, b: Value) -> Value:
-        if a.dtype.kind == "u":
+        if a.dtype is not None and a.dtype.kind == "u":
             y: Value = g.BitShift(a, b, direction=direction)
             return y
         power = g.Pow(g.constant(2, a.dtype), b)

@@ -1,4 +1,4 @@
-"""Products, convolutions, normalisations and image operations of keras.ops (keras/src/ops/nn.py, numpy.py, image.py)."""
+"""Products, convolutions, normalisations and images of keras.ops (keras/src/ops/nn.py, numpy.py, image.py)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from netglot.errors import ConversionError
-from netglot.frontends.keras.attention import both, boolean, masked_softmax, positions, repeated, swap_last
+from netglot.frontends.keras.attention import boolean, both, masked_softmax, positions, repeated, swap_last
 from netglot.frontends.keras.builder import KerasBuilder, keras_op
 from netglot.frontends.keras.convolution import channels_of, filters_first
 from netglot.frontends.keras.operands import FLOATX, INT, axes_of, axis_of, cast, floating, is_float, operands, tensor
@@ -60,8 +60,9 @@ def contracted(g: KerasBuilder, a: Value, b: Value, of_a: Sequence[int], of_b: S
         raise ConversionError(f"{g.type}: {len(of_a)} axes with {len(of_b)}", g.origin)
     free_a, free_b = ([i for i in range(x.rank) if i not in used] for x, used in ((a, of_a), (b, of_b)))
     a, b = g.Transpose(a, perm=[*free_a, *of_a]), g.Transpose(b, perm=[*of_b, *free_b])
-    inner = math.prod(known_sizes(g, b, 0)[: len(of_b)] if all(isinstance(n, int) for n in b.shape) else
-                      known_sizes(g, a, len(free_a)))  # fmt: skip
+    shape = (b.shape or ())[: len(of_b)]
+    known = [n for n in shape if isinstance(n, int)]
+    inner = math.prod(known if len(known) == len(of_b) else known_sizes(g, a, len(free_a)))
     product = g.MatMul(g.Reshape(a, [-1, inner]), g.Reshape(b, [inner, -1]))
     shapes = [g.Shape(a, end=len(free_a))] if free_a else []
     shapes += [g.Shape(b, start=len(of_b))] if free_b else []
@@ -157,14 +158,14 @@ def dot_product_attention(
 # ----------------------------------------------------------------- convolutions
 
 
-def kernel_first(g: KerasBuilder, kernel: Any, dtype: np.dtype) -> Value:
+def kernel_first(g: KerasBuilder, kernel: Any, dtype: np.dtype | None) -> Value:
     """A kernel spatial... I O as ONNX's O I spatial..."""
     k = tensor(g, kernel, dtype)
     perm = filters_first(k.rank)
     return g.constant(np.transpose(k.array, perm)) if k.is_constant else g.Transpose(k, perm=perm)
 
 
-def by_channel(g: KerasBuilder, kernel: Any, dtype: np.dtype) -> Value:
+def by_channel(g: KerasBuilder, kernel: Any, dtype: np.dtype | None) -> Value:
     """A depthwise kernel spatial... C M as C M, 1, spatial..."""
     k = kernel_first(g, kernel, dtype)
     many, channels, *spatial = known_sizes(g, k, 0)

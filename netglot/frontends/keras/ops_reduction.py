@@ -34,6 +34,7 @@ def wide(g: KerasBuilder, x: Any) -> Value:
 
 def through(g: KerasBuilder, op: str, x: Value, axis: Axis, keepdims: bool) -> Value:
     """A reduction in 32 bits of what ONNX Runtime reduces in no other type."""
+    assert x.dtype is not None
     if x.dtype.kind not in "b" and x.dtype.itemsize > 2:
         return reduced(g, op, x, axis, keepdims)
     dtype = np.dtype(np.float32) if is_float(x.dtype) else INT
@@ -313,9 +314,9 @@ def median(g: KerasBuilder, x: Any, *, axis: Axis = None, keepdims: bool = False
 
 
 def _middle(g: KerasBuilder, x: Value, axis: int) -> Value:
-    if x.shape is None or not isinstance(x.shape[axis], int):
+    size = None if x.shape is None else x.shape[axis]
+    if not isinstance(size, int):
         raise g.unsupported("a median over an axis of unknown size")
-    size = x.sizes[axis] if all(isinstance(n, int) for n in x.shape) else int(x.shape[axis])
     values = in_order(g, x, axis)[0]
     low, high = (size - 1) // 2, size // 2
     both = [g.Slice(values, [i], [i + 1], [axis]) for i in (low, high)]

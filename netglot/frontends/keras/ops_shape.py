@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -161,7 +162,7 @@ def cut(g: KerasBuilder, x: Any, where: Any, axis: int, *, uneven: bool = False)
         lengths = [whole // where + (i < whole % where) for i in range(where)]
     else:
         edges = [0, *(min(max(n + whole if n < 0 else n, 0), whole) for n in map(int, np.ravel(where))), whole]
-        lengths = [max(end - start, 0) for start, end in zip(edges, edges[1:], strict=False)]
+        lengths = [max(end - start, 0) for start, end in itertools.pairwise(edges)]
     return parts(g, x, lengths, at)
 
 
@@ -233,7 +234,8 @@ def repeat(g: KerasBuilder, x: Any, *, repeats: Any, axis: int | None = None) ->
 
 def reshaped_like(g: KerasBuilder, wide: Value, shape: Sequence[Any], x: Value, at: int) -> Value:
     """`wide` with the sizes of x but for the axis `at`."""
-    assert x.shape is not None and wide.shape is not None
+    assert x.shape is not None
+    assert wide.shape is not None
     both = wide.shape[at : at + 2]
     merged = both[0] * both[1] if isinstance(both[0], int) and isinstance(both[1], int) else None
     wanted = (*x.shape[:at], merged, *x.shape[at + 1 :])
@@ -346,7 +348,8 @@ def take_along_axis(g: KerasBuilder, x: Any, indices: Any, *, axis: int | None =
 
 def broadcast_but(g: KerasBuilder, x: Value, at: Value, axis: int) -> tuple[Value, Value]:
     """Both with the same sizes but for `axis`."""
-    assert x.shape is not None and at.shape is not None
+    assert x.shape is not None
+    assert at.shape is not None
     if all(a == b for i, (a, b) in enumerate(zip(x.shape, at.shape, strict=True)) if i != axis):
         return x, at
     ones = np.eye(x.rank, dtype=np.int64)[axis]

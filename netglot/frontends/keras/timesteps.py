@@ -17,7 +17,8 @@ def fold_time(g: KerasBuilder, x: Value) -> Value:
 
 def unfold_time(g: KerasBuilder, y: Value, like: Value) -> Value:
     """[A B, ...] as [A, B, ...], where A and B are the first two sizes of `like`."""
-    assert like.shape is not None and y.shape is not None
+    assert like.shape is not None
+    assert y.shape is not None
     rest = [g.Shape(y, start=1)] if y.rank > 1 else []
     shape = g.Concat(g.Shape(like, start=0, end=2), *rest, axis=0)
     return g.reshaped(y, (*like.shape[:2], *y.shape[1:]), dynamic=shape)
