@@ -99,6 +99,9 @@ def _scan(g: Builder, d: _Direction) -> list[Value]:
     ys.shape, ys.dtype = (*d.inputs.sizes[:2], d.size), dtype
     for state, initial in zip(last, d.states, strict=True):
         state.shape, state.dtype = initial.shape, dtype
+    if d.lengths is not None and not (d.lengths.is_constant and (d.lengths.array > 0).all()):
+        some = g.Unsqueeze(g.Greater(d.lengths, np.array(0, np.int32)), [1])
+        last = [g.Where(some, state, 0.0) for state in last]  # so ONNX Runtime: what ends before it begins has no state
     return [ys, *last]
 
 
@@ -117,6 +120,7 @@ class _Direction:
     weights: Value  # [H, gates * H]: R
     bias: Value | None  # [gates * H]: what GRU multiplies by the reset gate
     peepholes: Value | None
+    lengths: Value | None  # int32 [B]
     valid: Value | None  # bool [T, B, 1]: whether the sequence goes on
     functions: list[Function]
 
@@ -137,7 +141,7 @@ class _Direction:
             node, direction == "reverse" or index == 1, hidden, inputs,
             [_state(g, node, i, index, (batch, hidden), x) for i in (5, 6)[:count]],
             g.Transpose(recurrent), bias if inner else None, _part(g, node.input(7), index),
-            _valid(g, node.input(4), x.sizes[0]), _of_direction(node, index),
+            node.input(4), _valid(g, node.input(4), x.sizes[0]), _of_direction(node, index),
         )  # fmt: skip
 
     @property

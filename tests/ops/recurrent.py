@@ -48,6 +48,8 @@ LAYERS = [
         recurrent(op, "lengths", lengths=LENGTHS),
         recurrent(op, "fed-lengths", lengths=In((B,), "int32", 1, T), initial=True),
         recurrent(op, "lengths-bidirectional", lengths=LENGTHS, initial=True, **BOTH),
+        recurrent(op, "no-length", lengths=np.array([0, T], np.int32), initial=True, **BOTH),
+        recurrent(op, "fed-no-length", lengths=In((B,), "int32", 0, 0), initial=True),
         recurrent(op, "full-lengths", lengths=np.array([T, T], np.int32)),
         recurrent(op, "one-step", x=In((1, B, 4))),
         recurrent(op, "long", x=In((21, B, 4))),

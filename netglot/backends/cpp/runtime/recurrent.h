@@ -51,8 +51,9 @@ void each_step(const Recurrent<T>& a, Step step) {
       if (valid) step(a.x + S::x(t, b), h, c, gates);
       if (a.y) copy_or_zero<H>(valid ? h : nullptr, a.y + S::y(t, b));
     }
-    if (a.last_h) copy_or_zero<H>(h, a.last_h + S::state(b));
-    if (a.last_c) copy_or_zero<H>(c, a.last_c + S::state(b));
+    const bool some = !a.lengths || a.lengths[b] > 0;  // what ends before it begins has no state
+    if (a.last_h) copy_or_zero<H>(some ? h : nullptr, a.last_h + S::state(b));
+    if (a.last_c) copy_or_zero<H>(some ? c : nullptr, a.last_c + S::state(b));
   }
 }
 
