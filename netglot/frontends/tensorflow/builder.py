@@ -62,6 +62,7 @@ class TFBuilder(FoldingBuilder):
         self.reader = reader
         self.op_name = ""
         self.bound: dict[str, Any] = {}
+        self.splits: dict[Value, Any] = {}  # by SpaceToBatchND, for the convolution that they surround
 
     def inner(self, name: str) -> TFBuilder:
         """A builder for a body, which sees what is known out here."""
