@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from netglot.frontends.tensorflow.builder import TFBuilder, tf_op
-from netglot.frontends.tensorflow.movement import part
+from netglot.frontends.tensorflow.movement import LAST, part
 from netglot.frontends.tensorflow.shape import expanded, int64, with_sizes
 from netglot.ir.graph import Value
 
@@ -143,3 +143,45 @@ def sparse_fill_empty_rows(
         is_empty,
         g.Slice(places, [0], g.Shape(rows), [0]),
     )
+
+
+@tf_op("SparseSlice")
+def sparse_slice(
+    g: TFBuilder, indices: Value, values: Value, shape: Value, start: Value, size: Value
+) -> tuple[Value, Value, Value]:
+    """What lies in the box that begins at `start`, counted from there; the box ends where the tensor does."""
+    end = g.Min(g.Add(start, size), shape)
+    is_inside = g.And(g.GreaterOrEqual(indices, start), g.Less(indices, end))
+    count = g.ReduceSum(g.Cast(is_inside, to=6), [1], keepdims=0)
+    kept = g.Equal(count, np.int32(shape.sizes[0]))
+    moved = g.Sub(g.Compress(indices, kept, axis=0), start)
+    return moved, g.Compress(values, kept, axis=0), g.Max(g.Sub(end, start), [0])
+
+
+@tf_op("SparseConcat")
+def sparse_concat(g: TFBuilder, *inputs: Value, concat_dim: int) -> tuple[Value, Value, Value]:
+    """Row by row, like SparseReorder."""
+    count = len(inputs) // 3
+    indices, values, shapes = (inputs[i * count : (i + 1) * count] for i in range(3))
+    rank = shapes[0].sizes[0]
+    chosen = np.eye(rank, dtype=np.int64)[concat_dim % rank]
+    moved, offset = [], g.constant(np.zeros(rank, np.int64))
+    for index, shape in zip(indices, shapes, strict=True):
+        moved.append(g.Add(index, offset))
+        offset = g.Add(offset, g.Mul(shape, chosen))
+    whole = g.Add(g.Mul(shapes[0], 1 - chosen), offset)
+    return *sparse_reorder(g, g.Concat(*moved, axis=0), g.Concat(*values, axis=0), whole), whole
+
+
+@tf_op("SparseSoftmax")
+def sparse_softmax(g: TFBuilder, indices: Value, values: Value, shape: Value) -> Value:
+    """Over what is there of each row of the last axis."""
+    places = _numbers(g, indices, shape)
+    width = part(g, shape, 0, -1, LAST)
+    row = g.Div(places, width)
+    count = g.Div(g.ReduceProd(shape, keepdims=1), width)
+    lowest = g.Expand(np.array(np.finfo(values.dtype).min, values.dtype), count)
+    largest = g.ScatterElements(lowest, row, values, axis=0, reduction="max")
+    powers = g.Exp(g.Sub(values, g.Gather(largest, row, axis=0)))
+    sums = g.ScatterElements(g.Expand(np.zeros((), values.dtype), count), row, powers, axis=0, reduction="add")
+    return g.Div(powers, g.Gather(sums, row, axis=0))
