@@ -159,6 +159,18 @@ def test_what_is_no_model(item: Any) -> None:
         netglot.load(item)
 
 
+def test_every_family_of_layers_is_registered() -> None:
+    """A module with layers that __init__ does not name would be missing without a word."""
+    folder = ROOT / "netglot" / "frontends" / "keras"
+    families = {
+        path.stem for path in folder.glob("*.py")
+        if re.search(r"^(@|    )?(keras_layer|keras_op|tf_function)\(", path.read_text(), re.MULTILINE)
+    } - {"builder"}  # fmt: skip
+    named = re.findall(r"^    (\w+),$", (folder / "__init__.py").read_text(), re.MULTILINE)
+    assert len(families) > 8
+    assert families <= set(named)
+
+
 # ---------------------------------------------------------------------------- cost
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from netglot.errors import ConversionError, Origin
+from netglot.frontends.hdf5 import member, read_array
 from netglot.frontends.wire import map_file
 
 
@@ -25,21 +26,17 @@ def read_hdf5(path: Path) -> Iterator[tuple[str, dict[int, np.ndarray]]]:
     view = map_file(path)
     try:
         with h5py.File(path, "r") as file:
-            for name, member in _members(file):
+            for name, item in _members(file):
                 if name == "data":
-                    yield from _layers(member, "", view, set())
+                    yield from _layers(item, "", view, set())
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise ConversionError(f"not a whole Caffe HDF5 file: {error}", Origin(str(path))) from None
 
 
 def _members(group: Any) -> Iterator[tuple[str, Any]]:
-    """The members that are part of this group itself."""
-    import h5py
-
+    """The members that are part of this group itself; ValueError for a link to somewhere else."""
     for name in group:
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise ValueError(f"'{group.name}/{name}' is a link to somewhere else, which Caffe does not write")
-        yield name, group[name]
+        yield name, member(group, name)
 
 
 def _layers(group: Any, layer: str, view: memoryview, seen: set[int]) -> Iterator[tuple[str, dict[int, np.ndarray]]]:
@@ -50,11 +47,11 @@ def _layers(group: Any, layer: str, view: memoryview, seen: set[int]) -> Iterato
         raise ValueError(f"the group '{group.name}' is there twice, which Caffe does not write")
     seen.add(address)
     blobs = {}
-    for name, member in _members(group):
-        if isinstance(member, h5py.Dataset):
-            blobs[_index(name, member)] = _array(member, view)
+    for name, item in _members(group):
+        if isinstance(item, h5py.Dataset):
+            blobs[_index(name, item)] = _array(item, view)
         else:
-            yield from _layers(member, f"{layer}/{name}" if layer else name, view, seen)
+            yield from _layers(item, f"{layer}/{name}" if layer else name, view, seen)
     if blobs:
         yield layer, blobs
 
@@ -67,8 +64,6 @@ def _index(name: str, dataset: Any) -> int:
 
 def _array(dataset: Any, view: memoryview) -> np.ndarray:
     """The numbers of a dataset, in place; np.frombuffer refuses what reaches beyond the file."""
-    offset = None if dataset.external or dataset.is_virtual or dataset.chunks else dataset.id.get_offset()
-    if dataset.dtype.kind != "f" or offset is None:
+    if dataset.dtype.kind != "f" or dataset.chunks or (dataset.size and dataset.id.get_offset() is None):
         raise ValueError(f"'{dataset.name}' is not plain numbers in one piece, as Caffe writes them")
-    data = np.frombuffer(view, dataset.dtype, dataset.size, offset)
-    return data.reshape(dataset.shape).astype(np.float32, copy=False)
+    return read_array(dataset, view).astype(np.float32, copy=False)

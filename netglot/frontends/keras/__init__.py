@@ -1,12 +1,25 @@
-"""Keras: .keras archives, .h5 of every era, .json with weights."""
+"""Keras: .keras archives, .h5 of every era, .json with weights, models in memory."""
 
-import importlib
-import pkgutil
-
+from netglot.frontends.keras import (  # noqa: F401  (they register their layers)
+    activations,
+    attention,
+    convolution,
+    core,
+    functions,
+    local,
+    merge,
+    normalization,
+    ops,
+    ops_nn,
+    ops_reduction,
+    ops_shape,
+    padding,
+    pooling,
+    preprocessing,
+    recurrent,
+    wrappers,
+)
 from netglot.frontends.keras.builder import KerasBuilder, keras_layer, keras_op, tf_function
 from netglot.frontends.keras.reader import load
-
-for _module in pkgutil.iter_modules(__path__):  # until all families are there
-    importlib.import_module(f"{__name__}.{_module.name}")
 
 __all__ = ["KerasBuilder", "keras_layer", "keras_op", "load", "tf_function"]
