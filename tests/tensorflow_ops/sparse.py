@@ -73,4 +73,7 @@ ROWS = [
     *rows("SparseSoftmax", "sp_", {}),
     Row("SparseSoftmax", {"sp_indices": np.array([[0, 1, 1], [0, 1, 4], [2, 0, 0], [2, 0, 1], [2, 0, 3]]),
                           "sp_values": In((5,), "float64", -9, 9), "sp_shape": np.array([3, 2, 5])}, "cube"),
+    Row("UnravelIndex", {"indices": In((7,), "int32", 0, 29), "dims": ints(2, 3, 5)}),
+    Row("UnravelIndex", {"indices": In((), "int64", 0, 29), "dims": In((2,), "int64")}, "one",
+        values={"dims": np.array([5, 6])}),
 ]  # fmt: skip

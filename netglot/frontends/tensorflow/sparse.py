@@ -101,10 +101,22 @@ def sparse_reshape(g: TFBuilder, indices: Value, shape: Value, new_shape: Value)
     count, given = (g.ReduceProd(item, keepdims=1) for item in (shape, new_shape))
     new = g.Where(g.Equal(new_shape, [-1]), g.Div(count, g.Neg(given)), new_shape)
     with_sizes(new, new_shape.sizes)
-    numbers = _numbers(g, indices, shape)
-    sizes = [part(g, new, 0, axis, axis + 1) for axis in range(new_shape.sizes[0])]
-    columns = [g.Mod(g.Div(numbers, stride), size) for stride, size in zip(_products_after(g, new), sizes, strict=True)]
+    columns = _columns(g, _numbers(g, indices, shape), new)
     return g.Concat(*(g.Unsqueeze(column, [1]) for column in columns), axis=1), new
+
+
+def _columns(g: TFBuilder, numbers: Value, shape: Value) -> list[Value]:
+    """The index in each axis of what has these places in the flattened tensor."""
+    sizes = [part(g, shape, 0, axis, axis + 1) for axis in range(shape.sizes[0])]
+    return [g.Mod(g.Div(numbers, stride), size) for stride, size in zip(_products_after(g, shape), sizes, strict=True)]
+
+
+@tf_op("UnravelIndex")
+def unravel_index(g: TFBuilder, indices: Value, dims: Value) -> Value:
+    numbers = int64(g, indices)
+    columns = _columns(g, numbers, int64(g, dims))
+    rows = [g.Unsqueeze(column, [0]) for column in columns] if indices.rank else columns
+    return g.cast(g.Concat(*rows, axis=0), indices.dtype)
 
 
 @tf_op("SparseReorder")
