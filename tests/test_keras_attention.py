@@ -31,8 +31,7 @@ def run(layer: Any, inputs: list[Any], path: Path, *args: Any, masks: bool = Fal
     arrays = [rng.normal(size=[3, *(n or 4 for n in x.shape[1:])]).astype("f") for x in inputs]
     if masks:
         arrays[0][0, -2:] = arrays[0][1, :1] = arrays[1][0, 2:] = arrays[1][1, 1] = 0
-    for extra in model.inputs[len(inputs) :]:
-        arrays.append(rng.integers(0, 2, [3, *extra.shape[1:]]).astype(keras.backend.standardize_dtype(extra.dtype)))
+    arrays += [rng.integers(0, 2, [3, *extra.shape[1:]]).astype(bool) for extra in model.inputs[len(inputs) :]]
     return check(model, path, arrays)
 
 

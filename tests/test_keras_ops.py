@@ -138,7 +138,8 @@ SHAPES = {
     "unstack": row(lambda x: ops.unstack(x, axis=1)), "tile": row(lambda x: ops.tile(x, (1, 2, 3))),
     "tile-more": row(lambda x: ops.tile(x, (2, 1, 1, 2))), "repeat": row(lambda x: ops.repeat(x, 3, axis=1)),
     "repeat-flat": row(lambda x: ops.repeat(x, 2)), "repeat-each": row(lambda x: ops.repeat(x, [1, 0, 2, 3], axis=1)),
-    "flip": row(lambda x: ops.flip(x, axis=1)), "flip-all": row(ops.flip), "roll": row(lambda x: ops.roll(x, 2, axis=1)),
+    "flip": row(lambda x: ops.flip(x, axis=1)), "flip-all": row(ops.flip),
+    "roll": row(lambda x: ops.roll(x, 2, axis=1)),
     "roll-two": row(lambda x: ops.roll(x, (1, -2), axis=(1, 2))), "roll-flat": row(lambda x: ops.roll(x, 3)),
     **{f"rot90-{k}": row(lambda x, k=k: ops.rot90(x, k=k, axes=(1, 2))) for k in (1, 3, -1)},
     "rot90-2": row(lambda x: ops.rot90(x, k=2, axes=(1, 2)), (4, 4, 3)),
@@ -167,7 +168,8 @@ NN = {
     "conv": row(lambda x: ops.conv(x, K2, strides=2, padding="same"), (7, 6, 5)),
     "conv1d": row(lambda x: ops.conv(x, K1, dilation_rate=2), (9, 5)), "depthwise": row(
         lambda x: ops.depthwise_conv(x, K2, padding="same"), (7, 6, 5)), "separable": row(
-        lambda x: ops.separable_conv(x, K2, np.ones((1, 1, 20, 3), "f") * 0.3), (7, 6, 5)), "max_pool": row(lambda x: ops.max_pool(x, 2, padding="same"), (7, 6, 5)), "average_pool": row(
+        lambda x: ops.separable_conv(x, K2, np.ones((1, 1, 20, 3), "f") * 0.3), (7, 6, 5)),
+    "max_pool": row(lambda x: ops.max_pool(x, 2, padding="same"), (7, 6, 5)), "average_pool": row(
         lambda x: ops.average_pool(x, (3, 2), strides=1, padding="same"), (7, 6, 5)), "batch_norm": row(
         lambda x: ops.batch_normalization(x, V, V * V, -1, offset=GAMMA, scale=V), A), "batch_norm-axis": row(
         lambda x: ops.batch_normalization(x, V[:4], V[:4] ** 2, 1), A), "layer_norm": row(ops.layer_normalization),
