@@ -1,6 +1,6 @@
 """Every network of keras.applications, from files, to ONNX and TFLite: how equal, and how many operators.
 
-    python benchmarks/keras_applications.py [--models MobileNetV2 ...] [--sources keras h5 saved_model] [--targets onnx tflite]
+    python benchmarks/keras_applications.py [--models MobileNetV2 ...] [--sources keras h5] [--targets tflite]
 
 The weights are random, with random statistics in every BatchNormalization so that nothing vanishes. For each source and
 target: the largest difference to `model.predict`, of the output's largest value; and for TFLite the number of operators
@@ -92,7 +92,7 @@ def measure(name: str, sources: list[str], targets: list[str], size: int) -> dic
 
 
 def randomise(model: Any) -> None:
-    """Statistics, scales and offsets as a trained network might have them; keeps the signal alive through all layers."""
+    """Statistics, scales and offsets as a trained network might have them; nothing dies on the way."""
     import keras
     import numpy as np
 

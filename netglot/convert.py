@@ -19,6 +19,7 @@ from netglot.atomic import require_free, size, whole
 from netglot.errors import ConversionError, Origin, Problem
 from netglot.formats import Format
 from netglot.frontends.options import LoadOptions, TensorSpec
+from netglot.frontends.wire import release_pages
 from netglot.ir.graph import Graph, Value
 from netglot.ir.types import is_static, text
 from netglot.passes import pipeline
@@ -189,6 +190,7 @@ def _write(graph: Graph, target: Target) -> int:
     pipeline.run(graph, pipeline.COMMON)
     change_io_layout(graph, target.io_layout)
     options = {"quantize": target.quantize} if target.quantize else {}
+    release_pages()  # weights that were folded into others are in memory twice
     return target.format.save(graph, target.path, **options)
 
 

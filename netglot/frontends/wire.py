@@ -8,6 +8,7 @@ against what is left before anything is touched. See docs/decisions/0002-wire-re
 from __future__ import annotations
 
 import mmap
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +22,25 @@ _FIXED = {FIXED64: 8, FIXED32: 4}
 _OF_SIZE = {size: wire for wire, size in _FIXED.items()}
 
 
+_maps: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
+
+
 def map_file(path: Path) -> memoryview:
     """The file as a read-only view, mapped and not read."""
     try:
         with path.open("rb") as file:
-            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            _maps.add(mapped)
+            return memoryview(mapped)
     except (OSError, ValueError) as error:  # mmap says ValueError of an empty file
         raise ConversionError(f"can't read it: {error}", Origin(str(path))) from None
+
+
+def release_pages() -> None:
+    """Lets the system take back what it holds of mapped files in memory. What is read again is mapped again."""
+    for mapped in _maps:
+        if hasattr(mapped, "madvise"):  # not on Windows
+            mapped.madvise(mmap.MADV_DONTNEED)
 
 
 @dataclass(frozen=True, slots=True)
