@@ -77,6 +77,36 @@ def test_shared_and_nested_models_of_keras2(tmp_path: Path, suffix: str) -> None
     assert [value.name for value in graph.inputs] == ["a", "b"]
 
 
+@pytest.mark.parametrize("make", [keras, tf_keras])
+@pytest.mark.parametrize("frozen", ["inner", "middle", "thawed"])
+def test_frozen_models_in_one_list_of_variables(tmp_path: Path, make: Any, frozen: str) -> None:
+    """An .h5 keeps all variables of a nested model in one list: trainable ones first, where they are trainable."""
+    k = make()
+    L = k.layers
+    inner = k.Sequential([k.Input((4,)), L.BatchNormalization(), L.Dense(4), L.BatchNormalization()], name="inner")
+    i = k.Input((4,))
+    j = L.Dense(4)(L.BatchNormalization()(i))
+    middle = k.Model(i, L.Dense(4)(L.BatchNormalization()(inner(j))), name="middle")
+    x = k.Input((4,), name="x")
+    model = stir(k.Model(x, L.Dense(3)(middle(x))))
+    (inner if frozen == "inner" else middle).trainable = False
+    if frozen == "thawed":
+        inner.layers[-2].trainable = True
+    for suffix in SUFFIXES:
+        check(model, saved(model, tmp_path / f"m{suffix}"))
+
+
+def test_a_nested_model_called_by_the_names_of_its_inputs(tmp_path: Path) -> None:
+    k = keras()
+    a, b = k.Input((4,), name="a"), k.Input((4,), name="b")
+    inner = k.Model({"b": b, "a": a}, {"z": k.layers.Dense(2)(a), "c": k.layers.Dense(3)(b)}, name="inner")
+    x, y = k.Input((4,), name="x"), k.Input((4,), name="y")
+    outs = inner({"a": y, "b": x})
+    model = stir(k.Model([x, y], [outs["z"], outs["c"]]))
+    for suffix in SUFFIXES:
+        check(model, saved(model, tmp_path / f"m{suffix}"))
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_dictionaries_of_inputs_and_outputs(tmp_path: Path, suffix: str) -> None:
     """Keras orders them by key, whatever the order they were written in."""
