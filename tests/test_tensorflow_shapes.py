@@ -116,3 +116,10 @@ def test_matrices_are_not_followed_as_lists() -> None:
     column = g.constant(np.array([[1], [2], [3]]))
     assert g.Concat(column, column, axis=1).array.tolist() == [[1, 1], [2, 2], [3, 3]]
     assert g.Mul(column, np.array([[1, 10, 100]])).array.tolist() == [[1, 10, 100], [2, 20, 200], [3, 30, 300]]
+
+
+def test_numbers_that_their_type_can_not_hold_wrap_around() -> None:
+    g = FoldingBuilder()
+    assert g.Cast(g.constant(np.array([300, -1])), to=2).array.tolist() == [44, 255]
+    big = g.constant(np.array([2**30], np.int32))
+    assert g.Mul(big, np.array([4], np.int32)).array.tolist() == [0]

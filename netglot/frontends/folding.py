@@ -62,6 +62,9 @@ class FoldingBuilder(Builder):
             return None
         if not types.is_static(values[0].shape):
             return None
+        limits = np.iinfo(values[0].dtype)
+        if any(not limits.min <= dim <= limits.max for dim in contents if isinstance(dim, int)):
+            return None  # the type wraps around; what that comes to is computed
         return [np.array(contents, values[0].dtype).reshape(values[0].sizes)]
 
     # ----------------------------------------------------------------- contents
