@@ -81,9 +81,9 @@ def detect(path: Path) -> Format:
     if any((path / name).exists() for name in ("saved_model.pb", "saved_model.pbtxt")):
         return FORMATS["tensorflow"]
     name = path.name.lower()
-    for item in FORMATS.values():
-        if name.endswith(item.suffixes):
-            return item
+    found = [(len(suffix), item) for item in FORMATS.values() for suffix in item.suffixes if name.endswith(suffix)]
+    if found:  # -symbol.json is MXNet's, .caffemodel.h5 Caffe's
+        return max(found, key=lambda pair: pair[0])[1]
     known = ", ".join(suffix for item in FORMATS.values() for suffix in item.suffixes)
     raise ConversionError(
         "the format can't be told from the name", Origin(str(path)), f"Say it with --from or --to. Known: {known}"

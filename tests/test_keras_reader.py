@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from netglot.errors import ConversionError, UnsupportedError
+from netglot.formats import detect
 from netglot.frontends.keras import load
 from netglot.frontends.options import LoadOptions, TensorSpec
 from tests.keras_models import assert_near, check, inputs_of, keras, predicted, run, stir, tf_keras
@@ -20,6 +21,17 @@ SUFFIXES = [".keras", ".h5"]
 def saved(model: Any, path: Path) -> Path:
     model.save(path)
     return path
+
+
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [
+        ("m.keras", "keras"), ("m.h5", "keras"), ("m.hdf5", "keras"), ("m.json", "keras"), ("M.H5", "keras"),
+        ("m-symbol.json", "mxnet"), ("m.caffemodel.h5", "caffe"), ("m.weights.h5", "keras"),
+    ],
+)  # fmt: skip
+def test_files_are_told_by_their_names(name: str, format: str) -> None:
+    assert detect(Path(name)).name == format
 
 
 # ------------------------------------------------------------------- structures
