@@ -48,6 +48,11 @@ def assert_equal(actual: np.ndarray, wanted: np.ndarray, rtol: float) -> None:
 
 # What is no computation, or is tested by whole models in other files.
 ELSEWHERE: set[str] = {
+    # test_tensorflow_families.py
+    "Angle", "BatchMatrixDiag", "BatchMatrixDiagPart", "BatchMatrixSetDiag", "BatchNormWithGlobalNormalization",
+    "Complex", "ComplexAbs", "Conj", "Conv2DBackpropInputV2", "Dequantize", "FFT", "FFT2D", "FFT3D", "IFFT", "IFFT2D",
+    "IFFT3D", "IRFFT", "IRFFT2D", "Imag", "Multinomial", "RFFT", "RFFT2D", "RandomShuffle", "RandomStandardNormal",
+    "RandomUniform", "RandomUniformInt", "Real", "TopK", "_FusedConv2D", "_FusedDepthwiseConv2dNative", "_FusedMatMul",
     # test_tensorflow_sources.py
     "FIFOQueue", "FIFOQueueV2", "IsVariableInitialized", "Iterator", "IteratorGetNext", "IteratorGetNextSync",
     "IteratorV2", "OneShotIterator", "PaddingFIFOQueue", "PaddingFIFOQueueV2", "QueueDequeue", "QueueDequeueMany",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.ops.table import In, const
+from tests.ops.table import In
 from tests.tensorflow_ops.table import Row
 
 X = In((2, 5, 7, 3))
@@ -28,11 +28,6 @@ ROWS = [
         "QuantizeAndDequantizeV2",
         {"input": X, "input_min": np.zeros(3, np.float32), "input_max": np.zeros(3, np.float32), "axis": 3},
         "axis",
-    ),
-    Row(
-        "QuantizeAndDequantizeV4",
-        {"input": X, "input_min": const((5,), -2, -1), "input_max": const((5,), 1, 2), "range_given": True, "axis": 1},
-        "axis_given",
     ),
     Row(
         "QuantizeAndDequantizeV3",

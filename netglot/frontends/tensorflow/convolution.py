@@ -146,17 +146,18 @@ def _of_weights(
     if len(wanted) != len(kernel) and input_sizes.shape == (len(kernel),):
         wanted = g.contents(input_sizes) or ()  # only the spatial sizes are given
         axes = slice(None)
-    if not is_static(wanted) or not is_static((image.shape or (None,) * 3)[2:]) or len(wanted) != len(kernel):
+    sizes = (image.shape or (None,) * 3)[2:]
+    if not is_static(wanted) or not is_static(sizes) or len(wanted) != len(kernel):
         return _cut(g, input_sizes, axes, weights, groups, image, steps, mode, layout, rates)
     whole = [int(n or 0) for n in wanted]
     pads = _pads(g, mode, whole, kernel, steps, rates, explicit, layout)
     made = [
-        (n - 1) * s + (k - 1) * d + 1 - sum(pair)
-        for n, s, k, d, pair in zip(image.sizes[2:], steps, kernel, rates, pads, strict=True)
+        (int(n or 0) - 1) * s + (k - 1) * d + 1 - sum(pair)
+        for n, s, k, d, pair in zip(sizes, steps, kernel, rates, pads, strict=True)
     ]
     more = [n - m for n, m in zip(whole, made, strict=True)]
     if not all(0 <= m < s for m, s in zip(more, steps, strict=True)):
-        raise g.unsupported(f"a result of {tuple(whole)} from an image of {image.sizes[2:]}")
+        raise g.unsupported(f"a result of {text(tuple(whole))} from an image of {text(sizes)}")
     around = tuple(pair[side] for side in (0, 1) for pair in pads)
     y = g.ConvTranspose(
         image, weights, kernel_shape=kernel, strides=steps, dilations=rates, group=groups if groups > 1 else None,

@@ -103,7 +103,7 @@ def ifft_3d(g: TFBuilder, x: Edge) -> Handle:
 
 @tf_op("RFFT")
 def rfft(g: TFBuilder, x: Value, fft_length: Value) -> Handle:
-    """Of real numbers, cut or padded with zeros to `fft_length`; the half of the spectrum that is not redundant."""
+    """Of real numbers, cut to `fft_length`; the half of the spectrum that is not redundant."""
     return _real_transform(g, x, _lengths(g, fft_length, 1))
 
 
@@ -163,15 +163,14 @@ def _real_transform(g: TFBuilder, x: Value, lengths: list[int]) -> Handle:
 
 
 def _fitted(g: TFBuilder, x: Value, axis: int, length: int) -> Value:
-    """`x` cut or padded with zeros to `length`."""
+    """`x` cut to `length`; TensorFlow's kernels do not lengthen it."""
     size = (x.shape or ())[axis]
     if size == length:
         return x
-    begin = [0] * x.rank
-    end = [length if i == axis % x.rank else 0 for i in range(x.rank)]
-    if isinstance(size, int):
-        end[axis] = max(0, length - size)
-    return g.Slice(g.Pad(x, begin + end) if any(end) else x, [0], [length], [axis])
+    if isinstance(size, int) and size < length:
+        raise g.unsupported(f"a length of {length} where there are {size} elements")
+    y: Value = g.Slice(x, [0], [length], [axis])
+    return y
 
 
 def _to_real(g: TFBuilder, x: Edge, lengths: list[int]) -> Value:
