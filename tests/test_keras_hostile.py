@@ -352,6 +352,35 @@ def test_a_legacy_file_whose_names_lead_elsewhere(tmp_path: Path) -> None:
     refused(path, "the file has none")
 
 
+@pytest.mark.parametrize(("make", "code"), [(_claims_10tb, 2), (None, 3)])
+def test_the_command_says_what_is_wrong_and_writes_nothing(
+    tmp_path: Path, make: Callable[[h5py.Group], None] | None, code: int
+) -> None:
+    from click.testing import CliRunner
+
+    from netglot.cli import main
+
+    config = DENSE if make else functional(layer("Lambda", "y", [node("x")], function=["x", None, None]))
+    path = archive(tmp_path / "m.keras", config, make or (lambda group: None))
+    before = sorted(tmp_path.iterdir())
+    result = CliRunner().invoke(main, ["convert", str(path), "-o", str(tmp_path / "m.onnx")])
+    assert result.exit_code == code
+    assert "Traceback" not in result.output
+    assert "layer 'y'" in result.output or "claims" in result.output
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_the_command_takes_a_description_with_weights(tmp_path: Path) -> None:
+    from click.testing import CliRunner
+
+    from netglot.cli import main
+
+    (tmp_path / "m.json").write_text(json.dumps(DENSE))
+    arguments = [str(tmp_path / "m.json"), str(weights(tmp_path / "m.weights.h5")), "-o", str(tmp_path / "m.onnx")]
+    result = CliRunner().invoke(main, ["convert", *arguments])
+    assert result.exit_code == 0, result.output
+
+
 def test_neither_kind_of_file(tmp_path: Path) -> None:
     (tmp_path / "m.keras").write_bytes(b"neither")
     refused(tmp_path / "m.keras", "neither a .keras archive, nor HDF5, nor JSON")
