@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 import numpy as np
 
 from netglot.errors import ConversionError, Origin, Problem, UnsupportedError
@@ -169,8 +170,18 @@ class Reader:
             return [(name, info.name) for name, info in self.model.signature.outputs.items()]
         nodes = self.model.graph.nodes  # as they were: what a While or If took in is no result
         read = {_node_of(item.lstrip("^")) for node in nodes for item in node.inputs}
-        ends = [node for node in nodes if node.name not in read and not self._is_no_result(node)]
-        return [(node.name, node.name) for node in ends]
+        fed = self._fed()
+        ends = [node.name for node in nodes if node.name not in read and not self._is_no_result(node)]
+        return [(name, name) for name in ends if name in fed]
+
+    def _fed(self) -> set[str]:
+        """The nodes that depend on an input. What does not is no result: how a model is saved, for one."""
+        flow: nx.DiGraph[str] = nx.DiGraph()
+        for node in self.model.graph.nodes:
+            flow.add_edges_from((_node_of(item), node.name) for item in node.inputs if item[:1] != "^")
+        starts = [_node_of(reference) for reference in self.main.arguments]
+        reached = [nx.descendants(flow, start) for start in starts if start in flow]
+        return set(starts).union(*reached)
 
     def _is_no_result(self, node: NodeDef) -> bool:
         """Whether it has none, or is the mark of a branch (an Identity of a Switch)."""
