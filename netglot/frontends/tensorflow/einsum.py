@@ -16,7 +16,8 @@ def einsum(g: TFBuilder, *xs: Value, equation: str) -> Value:
     """`equation` as NumPy's, always with an arrow."""
     names, result = _spelled_out(xs, equation)
     if len(xs) == 2 and _is_contraction(names, result):
-        product = _contraction(g, xs, names, result)
+        swap = -1 if result and result[-1] not in names[1] else 1  # so that the product needs no transposition
+        product = _contraction(g, xs[::swap], names[::swap], result)
         if product is not None:
             return product
     return g.Einsum(*xs, equation=f"{','.join(names)}->{result}")
@@ -55,14 +56,16 @@ def _contraction(g: TFBuilder, xs: Sequence[Value], names: Sequence[str], result
     if not summed or dims is None:
         return None
     orders = (batch, left, summed), (batch, summed, right)
-    if not all(_can_merge(group, dims) for order in orders for group in order[1:]):
+    if None in dims.values():
         return None
-    if sum(not isinstance(dims[c], int) for c in batch + left + right) > 1:
+    if not batch and left:
+        orders = (left[:-1], left[-1:], summed), orders[1]  # a stack of matrices times one matrix
+    if not all(_can_merge(group, dims) for order in orders for group in order[1:]):
         return None
     a, b = (_as_matrices(g, x, term, order, dims) for x, term, order in zip(xs, names, orders, strict=True))
     made = [*batch, *left, *right]
     y = g.MatMul(a, b)
-    if len(left) != 1 or len(right) != 1:
+    if len(orders[0][1]) != 1 or len(right) != 1:
         y = _reshaped(g, y, [dims[c] for c in made])
     return y if "".join(made) == result else g.Transpose(y, perm=[made.index(c) for c in result])
 
@@ -73,7 +76,7 @@ def _sizes(xs: Sequence[Value], names: Sequence[str]) -> dict[str, Dim] | None:
     for x, term in zip(xs, names, strict=True):
         for letter, dim in zip(term, x.shape or (), strict=True):
             known = dims.setdefault(letter, dim)
-            if known != dim and (1 in (known, dim) or (isinstance(known, int) and isinstance(dim, int))):
+            if known != dim and (1 in (known, dim) or type(known) is type(dim)):
                 return None
             dims[letter] = known if isinstance(known, int) else dim
     return dims
