@@ -153,6 +153,7 @@ class Reader:
             raise ConversionError(f"the input '{name}' is no tensor", origin)
         spec = self.options.inputs.get(name, TensorSpec())
         wanted = self.options.shape(name, shape)
+        self.options.note_batch(self.main.g.graph, name, shape)
         if wanted is None:
             raise ConversionError(f"the input '{name}' has no shape", origin, f"Give it: --input {name}:1x224x224x3")
         symbols = tuple(_symbol(name, axis, dim) for axis, dim in enumerate(wanted))
