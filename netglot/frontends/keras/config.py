@@ -231,10 +231,18 @@ def _functional(name: str, config: Mapping[str, Any], origin: Origin, build: Any
 
 
 def _operation(layer: Layer) -> Layer:
-    """An .h5 of Keras 3 names no modules: operations are told by having nothing to train."""
-    if layer.has_module or layer.model is not None or "trainable" in layer.config or layer.class_name == "InputLayer":
+    """An .h5 of Keras 3 names no modules: operations are told by not saying whether they are trainable."""
+    is_layer = layer.model is not None or "trainable" in layer.config or layer.class_name in _SILENT
+    if layer.has_module or is_layer:
         return layer
     return replace(layer, module="keras.ops")
+
+
+# Layers whose descriptions do not say whether they are trainable either.
+_SILENT = {
+    "InputLayer", "Discretization", "HashedCrossing", "Pipeline", "SpatialDropout1D", "SpatialDropout2D",
+    "SpatialDropout3D", "TFSMLayer",
+}  # fmt: skip
 
 
 def _is_modern(node: Any) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from netglot.errors import ConversionError
+from netglot.frontends.einsum import einsum as contract
 from netglot.frontends.keras.attention import boolean, both, masked_softmax, positions, repeated, swap_last
 from netglot.frontends.keras.builder import KerasBuilder, keras_op
 from netglot.frontends.keras.convolution import channels_of, filters_first
@@ -108,30 +109,8 @@ def cross(
 
 @keras_op("Einsum")
 def einsum(g: KerasBuilder, *inputs: Any, subscripts: str) -> Value:
-    """Of two tensors as one MatMul where that needs no axes to be merged; otherwise ONNX's Einsum."""
-    values = operands(g, *inputs)
-    equation = "".join(subscripts.split())
-    product = matrix_product(g, equation, values) if len(values) == 2 else None
-    return g.Einsum(*values, equation=equation) if product is None else product
-
-
-def matrix_product(g: KerasBuilder, equation: str, values: Sequence[Value]) -> Value | None:
-    """The MatMul that an Einsum of two tensors is, None where it is not so simple."""
-    inputs, arrow, result = equation.partition("->")
-    first, _, second = inputs.partition(",")
-    letters = [first, second, result]
-    if not arrow or any(len(set(part)) != len(part) or not part.isalpha() for part in letters):
-        return None
-    batch = [c for c in result if c in first and c in second]
-    rows, columns = ([c for c in result if c in own and c not in other] for own, other in
-                     ((first, second), (second, first)))  # fmt: skip
-    summed = [c for c in first if c in second and c not in result]
-    if len(rows) != 1 or len(columns) != 1 or len(summed) != 1 or set(first + second) - set(result + summed[0]):
-        return None
-    a = g.Transpose(values[0], perm=[first.index(c) for c in [*batch, *rows, *summed]])
-    b = g.Transpose(values[1], perm=[second.index(c) for c in [*batch, *summed, *columns]])
-    made = [*batch, *rows, *columns]
-    return g.Transpose(g.MatMul(a, b), perm=[made.index(c) for c in result])
+    """As numpy.einsum."""
+    return contract(g, operands(g, *inputs), subscripts)
 
 
 @keras_op("DotProductAttention")
