@@ -123,3 +123,42 @@ def test_numbers_that_their_type_can_not_hold_wrap_around() -> None:
     assert g.Cast(g.constant(np.array([300, -1])), to=2).array.tolist() == [44, 255]
     big = g.constant(np.array([2**30], np.int32))
     assert g.Mul(big, np.array([4], np.int32)).array.tolist() == [0]
+
+
+def test_first_axes_of_two_inputs_need_not_be_equal(tmp_path: Path) -> None:
+    """Steps and sequences, rows and boxes: the size of one may not be taken for that of the other."""
+    tf = pytest.importorskip("tensorflow")
+
+    def function(x: Any, y: Any) -> Any:
+        return tf.reshape(y, [tf.shape(x)[0], -1], name="z"), tf.fill([tf.shape(y)[0]], tf.shape(x)[0], name="n")
+
+    specs = [tf.TensorSpec((None, 3), tf.float32, "x"), tf.TensorSpec((None, 6), tf.float32, "y")]
+    concrete = tf.function(function, specs, autograph=False).get_concrete_function()
+    (tmp_path / "graph.pb").write_bytes(concrete.graph.as_graph_def().SerializeToString())
+    runtime = OnnxRuntime(load(tmp_path / "graph.pb", outputs=["z", "n"]))
+    for rows, others in ((2, 4), (3, 3), (6, 1)):
+        feed = {"x": image(rows, 3), "y": image(others, 6)}
+        found = runtime.run(feed)
+        for actual, wanted in zip(found.values(), concrete(**feed), strict=True):
+            np.testing.assert_array_equal(actual, np.asarray(wanted))
+
+
+def test_parts_of_lists_are_those_that_are_computed() -> None:
+    """Slices that begin or end outside of a list, lists of nothing, quotients of big and of negative numbers."""
+    g, plain = FoldingBuilder(), np.arange(5)
+    data = g.constant(plain)
+    assert g.Slice(data, [0], [-9], [0]).array.tolist() == []
+    assert g.Slice(data, [4], [-9], [0], [-2]).array.tolist() == [4, 2, 0]
+    assert g.Slice(data, [-9], [3], [0]).array.tolist() == [0, 1, 2]
+    assert g.Mul(np.empty(0, np.int64), np.empty(0, np.int64)).array.size == 0
+    big = 2**60 + 1
+    assert g.Div(np.array([-7, 7, big]), np.array([2, -2, 1])).array.tolist() == [-3, -3, big]
+
+
+def test_an_upper_limit_of_a_size_and_something_above_it_is_that_size() -> None:
+    g = FoldingBuilder()
+    x = g.graph.add_input("x", np.dtype(np.float32), ("steps",))
+    steps = g.Reshape(g.Shape(x), np.empty(0, np.int64))
+    assert g.contents(g.Min(steps, g.Max(np.array(1), steps))) == ("steps",)
+    assert g.contents(g.Max(np.array(1), steps)) is None
+    assert g.contents(g.Min(steps, g.Max(np.array(1), np.array(7)))) is None

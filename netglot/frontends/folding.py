@@ -6,6 +6,7 @@ ordinary inputs there (axes, paddings). Both need values while reading, not afte
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -92,6 +93,8 @@ class FoldingBuilder(Builder):
     def _follow(self, op: str, y: Value, inputs: Sequence[Value | None], attributes: Any) -> None:
         """Carries the contents through the operators that shape arithmetic is made of."""
         known = [self.contents(value) for value in inputs]
+        if op in ("Min", "Max") and y.shape == ():
+            self._follow_bound(op, y, inputs)
         if not known or known[0] is None or y.dtype is None or y.dtype.kind not in "iu":
             return
         if op not in _KEEPS and not all(value is None or _is_list(value) for value in inputs):
@@ -99,6 +102,16 @@ class FoldingBuilder(Builder):
         found = _arithmetic(op, known, inputs, attributes)
         if found is not None:
             self._contents[y] = found
+
+    def _follow_bound(self, op: str, y: Value, inputs: Sequence[Value | None]) -> None:
+        """min(a, max(a, b)) is a: what limits the steps of a loop is written so."""
+        for a, other in itertools.permutations(inputs, 2):
+            known = self.contents(a)
+            node = self.graph.producer(other) if other is not None and other in self.graph.nx else None
+            if known is None or None in known or node is None or node.op != {"Min": "Max", "Max": "Min"}[op]:
+                continue
+            if len(inputs) == 2 and any(self.contents(value) == known for value in node.inputs):
+                self._contents[y] = known
 
     # ------------------------------------------------------------------ arguments
 
@@ -163,11 +176,12 @@ def _arithmetic(
     if any(value is None or not value.is_constant for value in inputs[1:]):
         return _binary(op, first, known)
     if op == "Gather" and inputs[0] is not None and inputs[0].rank == 1 and inputs[1] is not None:
-        return tuple(first[int(i)] for i in inputs[1].array.ravel() if -len(first) <= int(i) < len(first))
+        at = [int(i) for i in inputs[1].array.ravel()]
+        return tuple(first[i] for i in at) if all(-len(first) <= i < len(first) for i in at) else None
     if op == "Slice" and inputs[0] is not None and inputs[0].rank == 1:
         start, end = (int(value.array.item()) for value in inputs[1:3] if value is not None)
         step = int(inputs[4].array.item()) if len(inputs) > 4 and inputs[4] is not None else 1
-        return first[slice(start, end if end >= -len(first) else None, step)]
+        return first[slice(max(start, -len(first)), None if end < -len(first) and step < 0 else end, step)]
     return _binary(op, first, known)
 
 
@@ -177,7 +191,7 @@ def _binary(
     if op not in ("Add", "Sub", "Mul", "Div") or len(known) != 2 or known[1] is None:
         return None
     size = max(len(first), len(known[1]))
-    if len(first) not in (1, size) or len(known[1]) not in (1, size):
+    if not first or not known[1] or len(first) not in (1, size) or len(known[1]) not in (1, size):
         return None
     pairs = zip(first * (size // len(first)), known[1] * (size // len(known[1])), strict=True)
     return tuple(_of_two(op, a, b) for a, b in pairs)
@@ -187,5 +201,5 @@ def _of_two(op: str, a: Dim, b: Dim) -> Dim:
     if not isinstance(a, int) or not isinstance(b, int):
         return a if (op, b) in (("Mul", 1), ("Div", 1), ("Add", 0), ("Sub", 0)) else None
     if op == "Div":
-        return int(a / b) if b else None
+        return (abs(a) // abs(b)) * (1 if (a < 0) == (b < 0) else -1) if b else None
     return {"Add": a + b, "Sub": a - b, "Mul": a * b}[op]

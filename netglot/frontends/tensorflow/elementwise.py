@@ -274,10 +274,13 @@ def clip_by_value(g: TFBuilder, x: Value, low: Value, high: Value) -> Value:
 
 @tf_op("Select")
 def select(g: TFBuilder, condition: Value, x: Value, y: Value) -> Value:
-    """A vector chooses whole rows; nothing else is broadcast."""
+    """A vector chooses whole rows; nothing else is broadcast, so the result has the shape of what it chooses from."""
     if condition.rank == 1 and x.rank > 1:
         condition = g.Unsqueeze(condition, list(range(1, x.rank)))
-    return _where(g, condition, x, y)
+    chosen = _where(g, condition, x, y)
+    if not chosen.is_constant and x.shape is not None:
+        chosen.shape = x.shape
+    return chosen
 
 
 @tf_op("SelectV2")

@@ -156,11 +156,22 @@ class Reader:
         self.options.note_batch(self.main.g.graph, name, shape)
         if wanted is None:
             raise ConversionError(f"the input '{name}' has no shape", origin, f"Give it: --input {name}:1x224x224x3")
-        symbols = tuple(_symbol(name, axis, dim) for axis, dim in enumerate(wanted))
+        symbols = self.symbols(name, wanted)
         value = self.main.g.graph.add_input(name, spec.dtype or dtype, symbols)
         self.named.add(value)
         with self.main.g.at(origin):
             self.main.arguments[reference] = self.main.g.cast(value, dtype)
+
+    def symbols(self, name: str, shape: Shape) -> Shape:
+        """`shape` with a name for each size that is not known. The first such first axis is the batch; those of other
+        inputs need not be as long (the steps of a sequence, boxes), so each has a name of its own.
+        """
+        taken = any("batch" in (value.shape or ()) for value in self.main.g.graph.inputs)
+        return tuple(
+            dim if isinstance(dim, str) or (isinstance(dim, int) and dim >= 0)
+            else "batch" if axis == 0 and not taken else f"{name}_{axis}"
+            for axis, dim in enumerate(shape)
+        )  # fmt: skip
 
     def wanted_outputs(self) -> list[tuple[str, str]]:
         """Name and tensor of each output."""
@@ -386,13 +397,6 @@ def _canonical(reference: str) -> str:
 
 def _node_of(reference: str) -> str:
     return reference.partition(":")[0]
-
-
-def _symbol(name: str, axis: int, dim: Any) -> Any:
-    """The name of a size that is not known: inputs share the batch."""
-    if isinstance(dim, int) and dim >= 0:
-        return dim
-    return dim if isinstance(dim, str) else "batch" if axis == 0 else f"{name}_{axis}"
 
 
 def _dtype_of(node: NodeDef) -> np.dtype:
