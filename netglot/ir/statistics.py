@@ -13,7 +13,8 @@ from netglot.ir.graph import Graph, Node, Value
 @dataclass(frozen=True)
 class Statistics:
     """Of one graph. macs, parameters: counts. weight_bytes, peak_bytes: of the constants, and of the largest sum of
-    computed values that are alive at once (in the graph's own order). Where a shape is unknown it counts as nothing."""
+    computed values that are alive at once (in the graph's own order). An unknown size counts as one (a batch of one), an
+    unknown rank as nothing."""
 
     ops: dict[str, int]
     parameters: int
@@ -36,16 +37,21 @@ def statistics(graph: Graph) -> Statistics:
 
 def macs(node: Node) -> int:
     """Multiply-accumulates of a convolution or a matrix product; 0 for anything else."""
-    weight, out = node.input(1), node.output.shape
-    if weight is None or not types.is_static(out) or not types.is_static(weight.shape):
+    x, weight, out = node.input(0), node.input(1), _elements(node.output)
+    if x is None or weight is None or not types.is_static(weight.shape):
         return 0
     if node.op == "Conv":
-        return types.element_count(out) * prod(weight.sizes[1:])
-    if node.op == "ConvTranspose" and node.inputs[0] is not None and types.is_static(node.inputs[0].shape):
-        return types.element_count(node.inputs[0].shape) * prod(weight.sizes[1:])
+        return out * prod(weight.sizes[1:])
+    if node.op == "ConvTranspose":
+        return _elements(x) * prod(weight.sizes[1:])
     if node.op == "Gemm":
-        return types.element_count(out) * weight.sizes[1 if node.attributes.get("transB") else 0]
-    return types.element_count(out) * weight.sizes[-2] if node.op == "MatMul" and weight.rank > 1 else 0
+        return out * weight.sizes[1 if node.attributes.get("transB") else 0]
+    return out * weight.sizes[-2] if node.op == "MatMul" and weight.rank > 1 else 0
+
+
+def _elements(value: Value) -> int:
+    """How many elements, at least."""
+    return 0 if value.shape is None else prod(dim if isinstance(dim, int) else 1 for dim in value.shape)
 
 
 def peak_bytes(graph: Graph, nodes: list[Node]) -> int:
@@ -65,8 +71,6 @@ def peak_bytes(graph: Graph, nodes: list[Node]) -> int:
 
 def _start(value: Value, end: int, ends: dict[int, int]) -> int:
     """Bytes of `value`, noted to be freed after step `end`."""
-    if not types.is_static(value.shape) or value.dtype is None:
-        return 0
-    size = types.element_count(value.shape) * value.dtype.itemsize
+    size = _elements(value) * value.dtype.itemsize if value.dtype is not None else 0
     ends[end] = ends.get(end, 0) + size
     return size
