@@ -13,8 +13,8 @@ from netglot.ir.graph import Graph, Node, Value
 @dataclass(frozen=True)
 class Statistics:
     """Of one graph. macs, parameters: counts. weight_bytes, peak_bytes: of the constants, and of the largest sum of
-    computed values that are alive at once (in the graph's own order). An unknown size counts as one (a batch of one), an
-    unknown rank as nothing."""
+    computed values that are alive at once (in the graph's own order). An unknown size counts as one (a batch of one),
+    an unknown rank as nothing."""
 
     ops: dict[str, int]
     parameters: int

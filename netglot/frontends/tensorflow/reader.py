@@ -418,6 +418,7 @@ def _require_tensors(operator: Operator, node: NodeDef, inputs: Sequence[Edge]) 
 
 def _unknown(node: NodeDef, inputs: Sequence[Edge], origin: Origin) -> Problem:
     near = registry.near("tensorflow", node.op)
-    hint = (f"Near: {', '.join(near)}. " if near else "") + "Map it (--plugin FILE.py), or begin behind it: --input TENSOR:SHAPE"
+    hint = f"Near: {', '.join(near)}. " if near else ""
+    hint += "Map it (--plugin FILE.py), or begin behind it: --input TENSOR:SHAPE"
     shapes = ", ".join(text(item.shape) if isinstance(item, Value) else item.kind for item in inputs)
     return Problem(f"the operator '{node.op}' is not supported", origin, shapes, hint)
