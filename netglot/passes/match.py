@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 
@@ -75,6 +75,22 @@ def leave_out(graph: Graph, inner: Node, node: Node, index: int = 0) -> None:
     graph.set_inputs(node, [x if i == index else value for i, value in enumerate(node.inputs)])
     if not any(graph.uses(value) for value in inner.outputs):
         graph.remove_node(inner)
+
+
+def enclosed(graph: Graph, sources: Collection[Value], last: Node) -> bool:
+    """Whether only nodes between `sources` and `last` read what is computed between them, so that all can go."""
+    inside, waiting = {last}, [last]
+    while waiting:
+        for value in waiting.pop().inputs:
+            maker = graph.producer(value) if value is not None and value in graph.nx else None
+            if value not in sources and maker is not None and maker not in inside:
+                inside.add(maker)
+                waiting.append(maker)
+    return all(_read_inside(graph, value, inside) for node in inside - {last} for value in node.outputs)
+
+
+def _read_inside(graph: Graph, value: Value, inside: Collection[Node]) -> bool:
+    return value not in graph.outputs and all(reader in inside for reader in graph.consumers(value))
 
 
 def number(value: Value | None) -> float | None:

@@ -16,7 +16,10 @@ from netglot.passes.flatten_layout import flatten_channels_last
 from netglot.passes.fold_constants import fold_constants
 from netglot.passes.fuse_affine import fuse_affine
 from netglot.passes.fuse_pads import fuse_pads
+from netglot.passes.gelu import fuse_gelu
 from netglot.passes.identity import remove_identities
+from netglot.passes.layer_norm import centre_first, fuse_layer_norm
+from netglot.passes.products import keep_axes_in_products
 from netglot.passes.recurrent_loops import fuse_recurrent_loops
 from netglot.passes.reshapes import merge_reshapes
 from netglot.passes.transposes import fold_transposes, merge_transposes
@@ -46,6 +49,12 @@ COMMON: list[Pass] = [
     tidy,  # before what looks at neighbours, so that those meet
     merge_duplicates,  # before the fusions, which would make equal layers differ
     fuse_recurrent_loops,  # after tidy, in whose bodies little is left but the cell
+    keep_axes_in_products,
+    centre_first,  # after merge_duplicates: what is compared is one value
+    remove_dead_code,  # what would count as readers
+    fuse_layer_norm,
+    fuse_gelu,
+    remove_dead_code,  # what those replaced
     compute_channels_first,  # after tidy and before the fusions: what stood between Transposes meets
     tidy,
     fold_transposes,  # after tidy: only a Transpose that is needed goes into weights

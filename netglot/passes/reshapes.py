@@ -58,7 +58,7 @@ def _into_reduction(graph: Graph, node: Node) -> bool:
         return False
     keep = 1 - int(reduce.attributes.get("keepdims", defaults(reduce.op)["keepdims"]))
     wanted = _reduced_shape(reduce, keep)
-    if wanted is None or not _same(wanted, node.output.shape):
+    if wanted is None or not same_sizes(wanted, node.output.shape):
         return False
     reduce.attributes["keepdims"] = keep
     reduce.output.shape = node.output.shape
@@ -76,7 +76,7 @@ def _reduced_shape(reduce: Node, keepdims: int) -> Shape | None:
     return tuple(size for axis, size in enumerate(x.shape) if axis not in gone)
 
 
-def _same(a: Shape, b: Shape) -> bool:
+def same_sizes(a: Shape, b: Shape) -> bool:
     """Whether two shapes of as many elements are equal. One size may be unknown: the others say what it is."""
     if len(a) != len(b) or 0 in (*a, *b):
         return False

@@ -85,9 +85,8 @@ def softplus(m: TFLiteBuilder, x: Value, y: Value) -> None:
 
 
 def softplus_of(m: TFLiteBuilder, x: Value) -> int:
-    """max(x, 0) + log(1 + exp(-|x|)): nothing overflows."""
-    small = m.emit("LOG", m.emit("ADD", m.emit("EXP", m.emit("NEG", m.emit("ABS", x))), 1.0))
-    return m.emit("ADD", m.emit("RELU", x), small)
+    """max(x, 0) + log(1 + exp(-|x|)), where that is -log(sigmoid(|x|)): nothing overflows."""
+    return m.emit("SUB", m.emit("RELU", x), m.emit("LOG", m.emit("LOGISTIC", m.emit("ABS", x))))
 
 
 @tflite_op("Softsign", layout=alike)

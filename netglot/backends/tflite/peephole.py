@@ -31,6 +31,10 @@ def peephole(m: TFLiteBuilder, outputs: Sequence[int]) -> None:
     reshape_in_reductions(m, set(outputs))
     fuse_biases(m, set(outputs))
     fuse_activations(m, set(outputs))
+    merge_moves(m)  # those with only an activation between them
+    without_noops(m, set(outputs))
+    drop_unread(m, set(outputs))
+    fuse_roots(m, set(outputs))
 
 
 def pad_once(m: TFLiteBuilder, outputs: set[int]) -> None:
@@ -152,6 +156,25 @@ def _reduced_shapes(m: TFLiteBuilder, op: Op) -> list[tuple[int, ...]]:
     return [tuple(size for axis, size in enumerate(shape) if axis not in axes), ones]
 
 
+def fuse_roots(m: TFLiteBuilder, outputs: set[int]) -> None:
+    """DIV(1, SQRT(x)) -> RSQRT(x), where nothing else reads SQRT(x)."""
+    readers = Counter(x for op in m.ops for x in op.inputs)
+    makers = {op.outputs[0]: op for op in m.ops if op.code == _BUILTIN.SQRT}
+    gone = set()
+    for op in m.ops:
+        root = makers.get(op.inputs[1]) if op.code == _BUILTIN.DIV else None
+        if root is not None and _is_inverse(m, op) and readers[op.inputs[1]] == 1 and op.inputs[1] not in outputs:
+            op.code, op.options, op.inputs = _BUILTIN.RSQRT, None, list(root.inputs)
+            gone.add(root.outputs[0])
+    m.ops = [op for op in m.ops if not gone.intersection(op.outputs)]
+
+
+def _is_inverse(m: TFLiteBuilder, op: Op) -> bool:
+    one, shape = m.data(op.inputs[0]), m.shape(op.outputs[0])
+    plain = op.options.fusedActivationFunction == _ACTIVATION.NONE and m.shape(op.inputs[1]) == shape
+    return plain and one is not None and one.dtype == np.float32 and bool(np.all(one == 1))
+
+
 _BIASED = {_BUILTIN.CONV_2D, _BUILTIN.DEPTHWISE_CONV_2D, _BUILTIN.CONV_3D, _BUILTIN.FULLY_CONNECTED}
 
 
@@ -175,13 +198,15 @@ def fuse_biases(m: TFLiteBuilder, outputs: set[int]) -> None:
 
 def _sum_of_biases(m: TFLiteBuilder, op: Op, add: Op) -> int | None:
     """The bias of `op` and the constant that `add` adds to each channel; None if it is not of that kind."""
-    given, more = m.data(op.inputs[2]) if len(op.inputs) > 2 and op.inputs[2] >= 0 else None, m.data(add.inputs[1])
+    more, columns = m.data(add.inputs[1]), m.shape(op.outputs[0])[-1:]
+    bare = op.code == _BUILTIN.FULLY_CONNECTED and op.inputs[2:] in ([], [-1])
+    given = np.zeros(columns, np.float32) if bare else m.data(op.inputs[2])
     if given is None or more is None or given.dtype != np.float32 or m.shape(op.outputs[0]) != m.shape(add.outputs[0]):
         return None
     plain = op.options.fusedActivationFunction == add.options.fusedActivationFunction == _ACTIVATION.NONE
     if not plain or more.size not in (1, given.size) or more.size != max(more.shape[-1:], default=1):
         return None
-    return m.constant((given.astype(np.float64) + more.ravel()).astype(np.float32), name=m.tensors[op.inputs[2]].name)
+    return m.constant((given.astype(np.float64) + more.ravel()).astype(np.float32), name=m.tensors[add.inputs[1]].name)
 
 
 def fuse_activations(m: TFLiteBuilder, outputs: set[int]) -> None:
