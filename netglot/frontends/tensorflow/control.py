@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from netglot.errors import ConversionError
 from netglot.frontends.tensorflow import lists
 from netglot.frontends.tensorflow.builder import Edge, Handle, TFBuilder, tf_op
 from netglot.frontends.tensorflow.messages import FunctionName
@@ -57,6 +58,10 @@ def _run(g: TFBuilder, body: Callable[[TFBuilder], Sequence[Edge]]) -> Branch:
 
 def _choose(g: TFBuilder, cond: Value, then: Branch, otherwise: Branch) -> tuple[Edge, ...]:
     """The If of two branches that were run; lists go as the tensors that they are."""
+    if len(then[1]) != len(otherwise[1]):
+        raise ConversionError(f"one branch returns {len(then[1])}, the other {len(otherwise[1])}", g.origin)
+    for k, (one, other) in enumerate(zip(then[1], otherwise[1], strict=True)):
+        require_same(g, one, other, f"result {k} of the branches")
     for builder, edges in (then, otherwise):
         for edge in edges:
             if not is_fixed(edge):
@@ -77,6 +82,25 @@ def _as_condition(g: TFBuilder, x: Value) -> Value:
         flat: Value = g.Reshape(x, np.empty(0, np.int64))
         return flat
     raise g.unsupported("a condition that is no scalar")
+
+
+def require_same(g: TFBuilder, one: Edge, other: Edge, what: str) -> None:
+    """ConversionError where two edges that are to be one can't be: tensors of two types, a tensor and a handle.
+
+    Which variable (or table, or array) it is may not depend on the data: UnsupportedError.
+    """
+    kinds = [edge.kind if isinstance(edge, Handle) else "tensor" for edge in (one, other)]
+    if kinds[0] != kinds[1]:
+        raise ConversionError(f"{what} is once a {kinds[0]}, once a {kinds[1]}", g.origin)
+    if kinds[0] == "tensor" and one.dtype != other.dtype:
+        raise ConversionError(f"{what} is once {one.dtype}, once {other.dtype}", g.origin)
+    if (
+        isinstance(one, Handle)
+        and isinstance(other, Handle)
+        and is_fixed(one)
+        and (one.name, one.state) != (other.name, other.state)
+    ):
+        raise g.unsupported(f"{what} is once the {kinds[0]} '{one.name}', once '{other.name}'")
 
 
 def is_fixed(edge: Edge) -> bool:

@@ -21,12 +21,19 @@ _EXIT = {"Exit", "RefExit"}
 _SWITCH = {"Switch", "RefSwitch"}
 _MERGE = {"Merge", "RefMerge"}
 _NEXT = {"NextIteration", "RefNextIteration"}
+_INPUTS = {
+    **dict.fromkeys(_ENTER | _EXIT | _NEXT | _MERGE | {"LoopCond", "Identity"}, 1),
+    **dict.fromkeys(_SWITCH, 2),
+}
 
 
 def functional(graph: GraphDef, file: str) -> tuple[Sequence[NodeDef], Mapping[str, FunctionDef]]:
     """The nodes and functions of `graph`, in which every loop is a While and every branch an If."""
     if not any(node.op in _ENTER or node.op in _MERGE for node in graph.nodes):
         return graph.nodes, graph.functions
+    for node in graph.nodes:
+        if len([item for item in node.inputs if item[:1] != "^"]) < _INPUTS.get(node.op, 0):
+            raise ConversionError(f"{node.op} lacks an input", Origin(file, node.name, node.line))
     rewriter = _Rewriter({node.name: node for node in graph.nodes}, dict(graph.functions), file)
     rewriter.loops()
     rewriter.branches()
@@ -101,8 +108,23 @@ class _Rewriter:
 
     # ------------------------------------------------------------------ branches
 
+    def in_order(self) -> list[NodeDef]:
+        """The nodes, each after those that it reads; files need not hold them so, and branches follow each other."""
+        found, seen = list[NodeDef](), set[str]()
+        stack = [(name, False) for name in reversed(self.nodes)]
+        while stack:
+            name, is_read = stack.pop()
+            if is_read:
+                found.append(self.nodes[name])
+            if name in seen or name not in self.nodes:
+                continue
+            seen.add(name)
+            stack.append((name, True))
+            stack += [(_node_of(item), False) for item in self.nodes[name].inputs]
+        return found
+
     def branches(self) -> None:
-        for node in list(self.nodes.values()):
+        for node in self.in_order():
             if node.op in _MERGE and node.name not in self.merges:
                 with suppress(UnsupportedError):
                     self.branch(node.name)

@@ -37,9 +37,11 @@ class TensorList:
     scan: Value | None = None
 
 
-def of(handle: Handle) -> TensorList:
-    assert isinstance(handle.state, TensorList)
-    return handle.state
+def of(edge: Any) -> TensorList:
+    """What is known of the list that an edge carries; ValueError if it carries something else."""
+    if not isinstance(edge, Handle) or not isinstance(edge.state, TensorList):
+        raise ValueError("what should be a list of tensors is none")
+    return edge.state
 
 
 def handle(tensors: TensorList) -> Handle:

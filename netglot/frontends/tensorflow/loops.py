@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from netglot.errors import ConversionError
 from netglot.frontends.tensorflow import lists
 from netglot.frontends.tensorflow.builder import Edge, Handle, TFBuilder, tf_op
-from netglot.frontends.tensorflow.control import is_fixed, like, own, tensor
+from netglot.frontends.tensorflow.control import is_fixed, like, own, require_same, tensor
 from netglot.frontends.tensorflow.messages import FunctionDef, FunctionName, NodeDef
 from netglot.ir.graph import Value
 from netglot.ir.types import Dim, Shape
@@ -26,6 +27,13 @@ _COPIES = {"Identity", "StopGradient", "Snapshot"}
 @tf_op("While", "StatelessWhile", handles=True)
 def while_(g: TFBuilder, *inputs: Edge, cond: FunctionName, body: FunctionName) -> tuple[Edge, ...]:
     """A Loop."""
+    for function, count in ((cond, 1), (body, len(inputs))):
+        definition = g.reader.functions.get(function.name)
+        if definition is not None and len(definition.outputs) != count:
+            what = (
+                f"the function '{function.name}' of a loop with {len(inputs)} states returns {len(definition.outputs)}"
+            )
+            raise ConversionError(what, g.origin)
     loop = _analysed(g, inputs, cond, body)
     try:
         return _settled(g, loop)
@@ -139,6 +147,8 @@ def _attempt(g: TFBuilder, loop: _Loop, shapes: Mapping[int, Shape | None]) -> A
     places = {k: _place(g, inner, loop, k, shapes) for k in loop.state if k not in loop.scanned}
     arguments = [_argument(inner, loop, k, places) for k in range(len(loop.inputs))]
     results = inner.reader.call(loop.body, arguments, inner)
+    for k in loop.state:
+        require_same(g, loop.inputs[k], results[k], f"state {k} of the loop")
     found = {k: _after(results[k], value) for k, value in places.items()}
     return (lambda: _made(g, inner, loop, places, results)), found
 

@@ -30,7 +30,8 @@ from netglot.ir.graph import Graph, Value
 from netglot.ir.types import Dim, Shape, text
 from netglot.registry import Operator, SignatureError, registry
 
-MAX_NODES = 1_000_000  # with functions inlined: those that call each other grow exponentially
+# Nodes with functions inlined, which may grow exponentially: some, and so many for each that the file has
+MAX_NODES, MAX_COPIES = 50_000, 20
 MAX_CALLS = 64  # functions inside of functions
 
 # Attributes that change nothing in what is computed here: counts that the inputs say, hints for a machine.
@@ -92,11 +93,13 @@ class Reader:
         self.model, self.options, self.file = model, options, str(model.path)
         nodes, functions = functional(model.graph, self.file)
         self.functions: Mapping[str, FunctionDef] = functions
-        self.main = Frame(TFBuilder(Graph(model.path.stem), self), {node.name: node for node in nodes})
+        self.main = Frame(TFBuilder(Graph(model.path.stem), self), self.by_name(nodes))
         self.frames = [self.main]
         self.problems: list[Problem] = []
         self.named: set[Value] = set()  # values that have a name of their own
         self.count = 0
+        in_file = len(nodes) + sum(len(function.nodes) for function in functions.values())
+        self.limit = MAX_NODES + MAX_COPIES * in_file
         self.variables = Variables(self)
         self.tables = Tables(self)
 
@@ -221,6 +224,13 @@ class Reader:
 
     # --------------------------------------------------------------------- nodes
 
+    def by_name(self, nodes: Sequence[NodeDef]) -> dict[str, NodeDef]:
+        found: dict[str, NodeDef] = {}
+        for node in nodes:
+            if found.setdefault(node.name, node) is not node:
+                raise ConversionError(f"two nodes are called '{node.name:.80}'", Origin(self.file, "", node.line))
+        return found
+
     def get(self, frame: Frame, reference: str) -> Edge | Lost:
         """The tensor (or handle) that `reference` names in `frame`, computed with all it needs. Does not recurse."""
         if reference in frame.arguments:
@@ -283,8 +293,8 @@ class Reader:
 
     def run(self, frame: Frame, node: NodeDef) -> tuple[Edge | Lost | None, ...]:
         self.count += 1
-        if self.count > MAX_NODES:
-            raise ConversionError(f"more than {MAX_NODES:,} nodes, functions inlined", Origin(self.file))
+        if self.count > self.limit:
+            raise ConversionError(f"more than {self.limit:,} nodes, functions inlined", Origin(self.file))
         inputs = [self.get(frame, _canonical(item)) for item in node.inputs if item[:1] != "^"]
         if any(item is LOST for item in inputs):
             return (LOST,)
@@ -298,7 +308,7 @@ class Reader:
             return (LOST,)
         except SignatureError as error:
             raise ConversionError(str(error), origin) from None
-        except (ValueError, TypeError, IndexError, OverflowError, MemoryError, ArithmeticError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, MemoryError, ArithmeticError) as error:
             raise ConversionError(f"{node.op} is malformed: {error}", origin) from error
         finally:
             self.frames.pop()
@@ -359,6 +369,8 @@ class Reader:
         UnsupportedError if something in it is not supported (its problems are noted already).
         """
         caller = self.frames[-1]
+        if not isinstance(function, FunctionName):
+            raise ConversionError("no function is named", caller.g.origin)
         definition = self.functions.get(function.name)
         if definition is None:
             raise ConversionError(f"there is no function '{function.name}'", caller.g.origin)
@@ -368,6 +380,10 @@ class Reader:
             what = f"the function '{function.name}' takes {len(definition.inputs)} inputs and got {len(inputs)}"
             raise ConversionError(what, caller.g.origin)
         frame = self.frame_of(definition, inputs, g or caller.g)
+        unsaid = [argument.name for argument in definition.outputs if argument.name not in definition.returns]
+        if unsaid:
+            what = f"the function '{function.name}' does not say what its output '{unsaid[0]}' is"
+            raise ConversionError(what, caller.g.origin)
         frame.g.bound, bound = dict(function.attributes), frame.g.bound
         try:
             found = [self.get(frame, _canonical(definition.returns[argument.name])) for argument in definition.outputs]
@@ -383,7 +399,7 @@ class Reader:
         caller = self.frames[-1]
         layer = caller.g.origin.layer
         prefix = "" if _NO_LAYER.fullmatch(layer) else f"{layer}/"
-        frame = Frame(g, {node.name: node for node in definition.nodes}, prefix)
+        frame = Frame(g, self.by_name(definition.nodes), prefix)
         frame.arguments = {argument.name: item for argument, item in zip(definition.inputs, inputs, strict=True)}
         if g is not caller.g:
             g.origin = caller.g.origin

@@ -10,7 +10,7 @@ from netglot.errors import ConversionError
 from netglot.frontends.tensorflow.builder import Edge, TFBuilder, tf_op
 from netglot.frontends.tensorflow.messages import FunctionName
 from netglot.ir.graph import Value
-from netglot.ir.types import Shape
+from netglot.ir.types import Shape, text
 
 
 @tf_op("Const", "HostConst")
@@ -48,9 +48,16 @@ def identity_n(g: TFBuilder, *xs: Edge) -> tuple[Edge, ...]:
     return xs
 
 
+def _agree(one: Shape, other: Shape) -> bool:
+    pairs = zip(one, other, strict=False)
+    return len(one) == len(other) and all(a == b for a, b in pairs if isinstance(a, int) and isinstance(b, int))
+
+
 @tf_op("EnsureShape")
 def ensure_shape(g: TFBuilder, x: Value, *, shape: Shape | None) -> Value:
-    """Only says what the shape is."""
+    """Only says what the shape is; ConversionError where it is another."""
+    if shape is not None and x.shape is not None and not _agree(x.shape, shape):
+        raise ConversionError(f"the shape is {text(x.shape)}, not {text(shape)} as is said here", g.origin)
     if shape is not None and not x.is_constant and (x.shape is None or len(x.shape) == len(shape)):
         known = x.shape or (None,) * len(shape)
         x.shape = tuple(wanted if isinstance(wanted, int) else dim for dim, wanted in zip(known, shape, strict=True))

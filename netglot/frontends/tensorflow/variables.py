@@ -127,6 +127,8 @@ def variable(g: TFBuilder, *, dtype: Any, shape: Shape | None = None, shared_nam
 
 @tf_op("ReadVariableOp", handles=True)
 def read_variable(g: TFBuilder, resource: Handle) -> Value:
+    if not isinstance(resource, Handle) or resource.kind != "variable":
+        raise ConversionError("what should be a variable is none", g.origin)
     found: Value = g.reader.variables.constant(g, resource.name, resource.dtype, resource.shape)
     return found
 
