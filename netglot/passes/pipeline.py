@@ -18,10 +18,14 @@ from netglot.passes.fuse_affine import fuse_affine
 from netglot.passes.fuse_pads import fuse_pads
 from netglot.passes.gelu import fuse_gelu
 from netglot.passes.identity import remove_identities
+from netglot.passes.indices import count_from_the_end
 from netglot.passes.layer_norm import centre_first, fuse_layer_norm
+from netglot.passes.one_axis import drop_axis_of_one
+from netglot.passes.prelu import fuse_prelu
 from netglot.passes.products import keep_axes_in_products
 from netglot.passes.recurrent_loops import fuse_recurrent_loops
 from netglot.passes.reshapes import merge_reshapes
+from netglot.passes.split_biases import add_before_splitting
 from netglot.passes.transposes import fold_transposes, merge_transposes
 
 Pass = Callable[[Graph], bool]
@@ -50,13 +54,18 @@ COMMON: list[Pass] = [
     merge_duplicates,  # before the fusions, which would make equal layers differ
     fuse_recurrent_loops,  # after tidy, in whose bodies little is left but the cell
     keep_axes_in_products,
+    add_before_splitting,
     centre_first,  # after merge_duplicates: what is compared is one value
     remove_dead_code,  # what would count as readers
     fuse_layer_norm,
     fuse_gelu,
+    fuse_prelu,
+    count_from_the_end,
     remove_dead_code,  # what those replaced
     compute_channels_first,  # after tidy and before the fusions: what stood between Transposes meets
     tidy,
+    drop_axis_of_one,
+    tidy,  # its Reshapes
     fold_transposes,  # after tidy: only a Transpose that is needed goes into weights
     fuse_pads,
     lower_batchnorm,  # to Mul and Add, which the next two know

@@ -35,7 +35,7 @@ def _reshapes(node: Node) -> bool:
 
 def _merge(graph: Graph, node: Node) -> bool:
     inner = producer(graph, node.inputs[0], *_RESHAPES, "Transpose")
-    shape = _said(node.output.shape)
+    shape = said(node.output.shape)
     if inner is None or shape is None or not _reshapes(inner) or node.op == inner.op == "Transpose":
         return False
     node.op, node.attributes = "Reshape", {}
@@ -44,7 +44,7 @@ def _merge(graph: Graph, node: Node) -> bool:
     return True
 
 
-def _said(shape: Shape | None) -> np.ndarray | None:
+def said(shape: Shape | None) -> np.ndarray | None:
     """A shape of at most one unknown size as Reshape takes it. Zeros would be copied from the input."""
     if shape is None or 0 in shape or sum(not isinstance(dim, int) for dim in shape) > 1:
         return None

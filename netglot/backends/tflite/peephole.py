@@ -35,6 +35,8 @@ def peephole(m: TFLiteBuilder, outputs: Sequence[int]) -> None:
     without_noops(m, set(outputs))
     drop_unread(m, set(outputs))
     fuse_roots(m, set(outputs))
+    transpose_in_products(m)
+    drop_unread(m, set(outputs))
 
 
 def pad_once(m: TFLiteBuilder, outputs: set[int]) -> None:
@@ -154,6 +156,23 @@ def _reduced_shapes(m: TFLiteBuilder, op: Op) -> list[tuple[int, ...]]:
     axes = {int(axis) % len(shape) for axis in data.ravel()}
     ones = tuple(1 if axis in axes else size for axis, size in enumerate(shape))
     return [tuple(size for axis, size in enumerate(shape) if axis not in axes), ones]
+
+
+def transpose_in_products(m: TFLiteBuilder) -> None:
+    """BATCH_MATMUL(x, TRANSPOSE(y)) of the last two axes -> BATCH_MATMUL(x, y) with adj_y."""
+    makers = {op.outputs[0]: op for op in m.ops if op.code == _BUILTIN.TRANSPOSE}
+    for op in m.ops:
+        before = makers.get(op.inputs[1]) if op.code == _BUILTIN.BATCH_MATMUL else None
+        if before is not None and _swaps_last(m.data(before.inputs[1])):
+            op.options.adjY = not op.options.adjY
+            op.inputs[1] = before.inputs[0]
+
+
+def _swaps_last(perm: np.ndarray | None) -> bool:
+    if perm is None:
+        return False
+    rank = perm.size
+    return rank > 1 and perm.ravel().tolist() == [*range(rank - 2), rank - 1, rank - 2]
 
 
 def fuse_roots(m: TFLiteBuilder, outputs: set[int]) -> None:
