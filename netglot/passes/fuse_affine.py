@@ -48,22 +48,20 @@ class Blocks(NamedTuple):
         return self.groups * self[axis]
 
     def scaled(self, w: np.ndarray, scale: np.ndarray, axis: int) -> np.ndarray:
-        """`w` with each of its channels of `axis` multiplied."""
+        """`w` with each of its channels of `axis` multiplied, in float64 and rounded once (NumPy does it in pieces)."""
         shape = [self.groups, 1, 1, 1]
         shape[axis] = self[axis]
-        factors: np.ndarray = np.broadcast_to(scale, self.channels(axis)).astype(_precise(w)).reshape(shape)
+        factors: np.ndarray = np.broadcast_to(scale, self.channels(axis)).astype(np.float64).reshape(shape)
+        result = np.empty(self[:4], w.dtype)
         with np.errstate(over="ignore"):  # _set refuses what is not finite
-            return (w.reshape(self[:4]) * factors).astype(w.dtype, copy=False).reshape(w.shape)
+            np.multiply(w.reshape(self[:4]), factors, out=result, casting="same_kind")
+        return result.reshape(w.shape)
 
     def reached(self, w: np.ndarray, shift: np.ndarray) -> np.ndarray:
         """What each output channel gets from `shift` [input channels] at every place of the window."""
         given = np.broadcast_to(shift, self.channels(self.inputs)).reshape(self.groups, -1)
         rule = "gabr,gb->ga" if self.outputs == 1 else "gabr,ga->gb"
         return np.einsum(rule, w.reshape(self[:4]), given, dtype=np.float64, casting="same_kind").ravel()
-
-
-def _precise(w: np.ndarray) -> type:
-    return np.float64 if w.dtype == np.float64 else np.float32
 
 
 def _blocks(node: Node) -> Blocks | None:

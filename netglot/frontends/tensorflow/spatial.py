@@ -136,8 +136,13 @@ def _batch_to_space(g: TFBuilder, x: Value, block: Ints, crops: tuple[Ints, ...]
 def _dilated(g: TFBuilder, x: Value, block: Ints, crops: tuple[Ints, ...]) -> Value | None:
     """One dilated convolution instead of SpaceToBatchND, convolution and BatchToSpaceND.
 
-    Blocks are exactly the elements that a dilated window sees. The crops take back a part of the padding.
+    One over a single axis stands between ExpandDims and Squeeze, on images of height one. Blocks are exactly the
+    elements that a dilated window sees. The crops take back a part of the padding.
     """
+    squeeze = g.graph.producer(x)
+    if squeeze is not None and squeeze.op == "Squeeze" and squeeze.inputs[0] and _is_height(squeeze, squeeze.inputs[0]):
+        image = _dilated(g, squeeze.inputs[0], (1, *block), ((0, 0), *crops))
+        return None if image is None else g.Squeeze(image, [1])
     found = _convolution_between(g, x)
     if found is None:
         return None
@@ -161,10 +166,27 @@ def _convolution_between(g: TFBuilder, x: Value) -> tuple[Node, Split] | None:
     before = g.graph.producer(conv.inputs[0])
     if before is None or before.op != "Transpose" or tuple(after.attributes["perm"]) != channels_last(x.rank):
         return None
-    split = g.splits.get(before.inputs[0]) if before.inputs[0] else None
+    split = _split(g, before.inputs[0]) if before.inputs[0] else None
     plain = all(set(conv.attributes.get(name) or (1,)) == {1} for name in ("strides", "dilations"))
     padded = any(conv.attributes.get("pads") or ()) or "auto_pad" in conv.attributes
     return (conv, split) if split is not None and plain and not padded else None
+
+
+def _split(g: TFBuilder, x: Value) -> Split | None:
+    """What SpaceToBatchND did to make `x`, or to make what an ExpandDims gave a height of one."""
+    node = g.graph.producer(x)
+    if node is None or node.op != "Unsqueeze" or not node.inputs[0] or not _is_height(node, x):
+        return g.splits.get(x)
+    inner = g.splits.get(node.inputs[0])
+    if inner is None:
+        return None
+    return Split(g.Unsqueeze(inner.source, [1]), (1, *inner.block), ((0, 0), *inner.paddings))
+
+
+def _is_height(node: Node, image: Value) -> bool:
+    """Whether `node` adds or drops the height of an NHWC `image`."""
+    axes = node.input(1)
+    return image.rank == 4 and axes is not None and axes.is_constant and axes.array.ravel().tolist() in ([1], [-3])
 
 
 # --------------------------------------------------------------------- patches
