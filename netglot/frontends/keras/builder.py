@@ -63,10 +63,12 @@ class KerasBuilder(FoldingBuilder):
     its float inputs and its variables come in it. `data_format` is the default where a layer does not say
     (keras.config.image_data_format() of whoever wrote the file; channels_last unless the file says otherwise).
     `era` is the generation of Keras that wrote the file (1, 2 or 3): some names changed their meaning between them.
+    `hint` is what may help where variables are missing.
     """
 
     data_format = "channels_last"
     era = 3
+    hint = "Does the weights file belong to this model?"
 
     def __init__(self, graph: Graph | None = None) -> None:
         super().__init__(graph)
@@ -88,10 +90,12 @@ class KerasBuilder(FoldingBuilder):
         array = self.weights.next(trainable) if self.weights is not None else None
         wanted = text(shape)
         if array is None:
-            hint = "Does the weights file belong to this model?"
-            raise ConversionError(f"{self.type} needs a variable of {wanted}; the file has none", self.origin, hint)
+            raise ConversionError(
+                f"{self.type} needs a variable of {wanted}; the file has none", self.origin, self.hint
+            )
         if len(array.shape) != len(shape) or any(w not in (None, n) for w, n in zip(shape, array.shape, strict=True)):
-            raise ConversionError(f"{self.type}: a variable has {text(array.shape)}, not {wanted}", self.origin)
+            what = f"{self.type}: a variable has {text(array.shape)}, not {wanted}"
+            raise ConversionError(what, self.origin, self.hint)
         is_half = array.dtype.name == "bfloat16"  # which nothing computes in here
         dtype = self.compute_dtype if is_half or (autocast and array.dtype.kind == "f") else array.dtype
         key = (id(array), dtype)

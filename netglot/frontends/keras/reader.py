@@ -53,13 +53,15 @@ class _Reader:
         self.g = KerasBuilder(Graph(self.layer.name))
         self.g.call = self.call_serialised
         self.g.era = _era(source)
+        if source.weights is None:
+            self.g.hint = f"It is only a description. Name its weights too: netglot convert {path.name} WEIGHTS.h5"
         self.problems: list[Problem] = []
         self.named: set[Value] = set()
 
     def graph(self) -> Graph:
         model, g = self.layer.model, self.g
         if model is None:
-            raise UnsupportedError(unsupported(self.layer, Origin(str(self.path)), ()))
+            raise UnsupportedError(_no_model(self.layer, Origin(str(self.path))))
         outputs = self.run(model, None, open_weights(self.source, model), "")
         if self.problems:
             raise UnsupportedError(self.problems)
@@ -315,6 +317,14 @@ def autocasts(layer: Layer) -> bool:
 
 def is_float(dtype: np.dtype | None) -> bool:
     return dtype is not None and (dtype.kind == "f" or dtype.name == "bfloat16")
+
+
+def _no_model(layer: Layer, origin: Origin) -> Problem:
+    """What is said of a file whose outermost object is no model that describes itself."""
+    if not layer.is_custom:
+        return unsupported(layer, origin, ())
+    what = f"'{layer.registered or layer.class_name}' is a subclassed model: no description of what it computes is here"
+    return Problem(what, origin, hint="Save a functional model that calls it, or a SavedModel: model.export(FOLDER).")
 
 
 def _shape(shape: Any, name: str, origin: Origin) -> Shape | None:
