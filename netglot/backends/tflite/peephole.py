@@ -34,6 +34,7 @@ def peephole(m: TFLiteBuilder, outputs: Sequence[int]) -> None:
     merge_moves(m)  # those with only an activation between them
     without_noops(m, set(outputs))
     drop_unread(m, set(outputs))
+    cancel_reshapes(m, set(outputs))
     fuse_roots(m, set(outputs))
     transpose_in_products(m)
     drop_unread(m, set(outputs))
@@ -156,6 +157,66 @@ def _reduced_shapes(m: TFLiteBuilder, op: Op) -> list[tuple[int, ...]]:
     axes = {int(axis) % len(shape) for axis in data.ravel()}
     ones = tuple(1 if axis in axes else size for axis, size in enumerate(shape))
     return [tuple(size for axis, size in enumerate(shape) if axis not in axes), ones]
+
+
+_ELEMENTWISE = {
+    _BUILTIN.RELU, _BUILTIN.RELU6, _BUILTIN.LOGISTIC, _BUILTIN.TANH, _BUILTIN.ELU, _BUILTIN.GELU, _BUILTIN.LEAKY_RELU,
+    _BUILTIN.HARD_SWISH, _BUILTIN.ABS, _BUILTIN.NEG, _BUILTIN.EXP, _BUILTIN.SQRT, _BUILTIN.RSQRT, _BUILTIN.SQUARE,
+}  # fmt: skip
+_BINARY = {
+    _BUILTIN.ADD, _BUILTIN.SUB, _BUILTIN.MUL, _BUILTIN.DIV, _BUILTIN.MAXIMUM, _BUILTIN.MINIMUM,
+}  # fmt: skip
+
+
+def cancel_reshapes(m: TFLiteBuilder, outputs: set[int]) -> None:
+    """RESHAPE(f(RESHAPE(x))) -> f(x), where both keep the last axis and f is elementwise, or of constants for it."""
+    readers: dict[int, list[Op]] = {}
+    for op in m.ops:
+        for x in op.inputs:
+            readers.setdefault(x, []).append(op)
+    gone: set[int] = set()  # by what they compute
+    for op in m.ops:
+        is_left = op.code == _BUILTIN.RESHAPE and op.outputs[0] not in gone
+        chain = _between_reshapes(m, op, readers, outputs) if is_left else []
+        if len(chain) < 3 or not _restores(m, op, chain):
+            continue
+        first, last = chain[1], chain[-2]
+        first.inputs = [op.inputs[0] if x == op.outputs[0] else x for x in first.inputs]
+        for one in chain[1:-2]:
+            m.tensors[one.outputs[0]].shape = m.shape(op.inputs[0])
+        gone |= {op.outputs[0], last.outputs[0]}
+        last.outputs, chain[-1].outputs = chain[-1].outputs, last.outputs
+    m.ops = [op for op in m.ops if not gone.intersection(op.outputs)]
+
+
+def _between_reshapes(
+    m: TFLiteBuilder, op: Op, readers: Mapping[int, Sequence[Op]], outputs: set[int]
+) -> list[Op]:  # fmt: skip
+    """`op`, the elementwise operators after it that alone read one another, and the RESHAPE that ends them, if any."""
+    chain = [op]
+    while len(found := readers.get(chain[-1].outputs[0], [])) == 1 and chain[-1].outputs[0] not in outputs:
+        chain.append(found[0])
+        if found[0].code == _BUILTIN.RESHAPE:
+            return chain
+        if not _keeps_channels(m, chain[-2].outputs[0], found[0], len(m.shape(op.inputs[0]))):
+            break
+    return []
+
+
+def _keeps_channels(m: TFLiteBuilder, x: int, op: Op, rank: int) -> bool:
+    """Whether `op` computes the same of x with other axes, `rank` of them, but the last."""
+    if op.code in _ELEMENTWISE:
+        return True
+    other = [item for item in op.inputs if item != x]
+    data = m.data(other[0]) if op.code in _BINARY and len(other) == 1 else None
+    if data is None or m.shape(op.outputs[0]) != m.shape(x):
+        return False
+    return data.ndim <= rank and data.size == max(data.shape[-1:], default=1)
+
+
+def _restores(m: TFLiteBuilder, op: Op, chain: Sequence[Op]) -> bool:
+    shape = m.shape(op.inputs[0])
+    return shape == m.shape(chain[-1].outputs[0]) and shape[-1:] == m.shape(op.outputs[0])[-1:]
 
 
 def transpose_in_products(m: TFLiteBuilder) -> None:
