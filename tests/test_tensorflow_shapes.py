@@ -162,3 +162,84 @@ def test_an_upper_limit_of_a_size_and_something_above_it_is_that_size() -> None:
     assert g.contents(g.Min(steps, g.Max(np.array(1), steps))) == ("steps",)
     assert g.contents(g.Max(np.array(1), steps)) is None
     assert g.contents(g.Min(steps, g.Max(np.array(1), np.array(7)))) is None
+
+
+def sizes_of(tf: Any, rng: np.random.Generator, tensors: list[Any]) -> Any:
+    """A number from the shapes of tensors, by a few random steps."""
+    pick = tensors[rng.integers(len(tensors))]
+    shape = tf.shape(pick, out_type=[tf.int32, tf.int64][rng.integers(2)])
+    step = rng.integers(9)
+    rank = len(pick.shape)
+    at = int(rng.integers(rank))
+    if step == 0:
+        size = tf.reduce_prod(shape[at:])
+    elif step == 1:
+        size = tf.size(pick)
+    elif step == 2:
+        size = tf.gather(tf.reverse(shape, [0]), at)
+    elif step == 3:
+        size = tf.reduce_max(tf.concat([shape, shape[:1] + 1], 0))
+    elif step == 4:
+        size = tf.squeeze(tf.slice(shape, [at], [1]))
+    elif step == 5:
+        size = shape[at] * 2 // 2 - 1 + 1
+    elif step == 6:
+        size = tf.minimum(shape[at], tf.maximum(shape[0], shape[at]))
+    elif step == 7:
+        size = tf.unstack(shape)[at] % 3 + 1
+    else:
+        size = (shape[at] + 3) // 2
+    return tf.cast(size, tf.int32)
+
+
+def changed(tf: Any, rng: np.random.Generator, x: Any, tensors: list[Any]) -> Any:
+    """x in another shape, which is computed from the shapes of all."""
+    n, rank, step = sizes_of(tf, rng, tensors), len(x.shape), rng.integers(9)
+    shape = tf.shape(x)
+    if step == 0:
+        return tf.reshape(x, tf.concat([shape[:1], [-1]], 0))
+    if step == 1:
+        return tf.reshape(x, tf.reverse(shape, [0]))
+    if step == 2:
+        return tf.tile(x, tf.concat([[n % 3 + 1], tf.ones([rank - 1], tf.int32)], 0))
+    if step == 3:
+        return tf.concat([x, tf.fill(shape, 0.5)], rank - 1)
+    if step == 4:
+        return tf.reshape(x, [-1])[: n + 1][None]
+    if step == 5:
+        return x[..., tf.newaxis] + tf.cast(tf.range(n % 7), tf.float32)
+    if step == 6:
+        return tf.reshape(x, tf.stack([tf.reduce_prod(shape[:-1]), shape[-1]]))
+    if step == 7:
+        return tf.transpose(x) * tf.cast(n, tf.float32)
+    return tf.broadcast_to(x[:1], tf.concat([[n], shape[1:]], 0)) if rank > 1 else x
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_shape_arithmetic(seed: int, tmp_path: Path) -> None:
+    """One file, several sizes of two inputs that need not agree; what is said of a shape holds."""
+    tf = pytest.importorskip("tensorflow")
+    rng = np.random.default_rng(seed)
+
+    def function(x: Any, y: Any) -> Any:
+        tensors = [x, y]
+        for _ in range(4):
+            tensors.append(changed(tf, rng, tensors[rng.integers(len(tensors))], tensors))
+        sizes = tf.stack([sizes_of(tf, rng, tensors) for _ in range(3)])
+        return [tf.identity(item, f"z{k}") for k, item in enumerate([*tensors[2:], sizes])]
+
+    specs = [tf.TensorSpec((None, 3), tf.float32, "x"), tf.TensorSpec((None, None, 2), tf.float32, "y")]
+    concrete = tf.function(function, specs, autograph=False).get_concrete_function()
+    (tmp_path / "graph.pb").write_bytes(concrete.graph.as_graph_def().SerializeToString())
+    names = [f"z{k}" for k in range(5)]
+    graph = load(tmp_path / "graph.pb", outputs=names)
+    runtime = OnnxRuntime(graph)
+    for rows, steps, others in ((1, 1, 1), (2, 5, 4), (4, 2, 3)):
+        feed = {"x": image(rows, 3), "y": image(others, steps, 2)}
+        known = {"batch": rows, "y_0": others, "y_1": steps}
+        wanted = [np.asarray(item) for item in concrete(**feed)]
+        found = runtime.run({value.name: feed[value.name] for value in graph.inputs})
+        for value, expected in zip(graph.outputs, wanted, strict=True):
+            np.testing.assert_allclose(found[value.name], expected, rtol=1e-5, atol=1e-6)
+            said = [known.get(dim, dim) for dim in value.shape or ()]
+            assert all(dim is None or dim == size for dim, size in zip(said, expected.shape, strict=False))

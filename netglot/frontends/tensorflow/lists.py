@@ -199,10 +199,35 @@ def scatter(g: TFBuilder, *inputs: Any, element_dtype: Any, shape_type: Any = No
         base, tensor, indices = of(inputs[0]), inputs[1], inputs[2]
     else:
         tensor, indices = inputs[0], inputs[1]
-        size = inputs[3] if g.contents(inputs[3]) != (-1,) else g.Shape(tensor, start=0, end=1)
+        if not inputs[3].is_constant:
+            raise g.unsupported("a list of tensors whose size is known only when it runs")
+        size = inputs[3] if g.contents(inputs[3]) != (-1,) else _needed(g, indices)
         base = TensorList(element_dtype, tensor.shape[1:] if tensor.shape else None, size=size)
     where = g.Unsqueeze(g.cast(indices, np.int64), [-1])
     return handle(replace(base, stacked=g.ScatterND(stacked(g, base), where, tensor), size=None))
+
+
+def _needed(g: TFBuilder, indices: Value) -> Value:
+    """How many elements a list must have for these indices."""
+    count: Value = g.Add(g.ReduceMax(indices, keepdims=0), np.array(1, indices.dtype))
+    return count
+
+
+@tf_op("TensorListSplit")
+def split(
+    g: TFBuilder, tensor: Value, element_shape: Value, lengths: Value, *, element_dtype: Any, shape_type: Any = None
+) -> Handle:
+    return handle(_parts(g, tensor, lengths))
+
+
+def _parts(g: TFBuilder, tensor: Value, lengths: Value) -> TensorList:
+    """A list of consecutive parts of a tensor, all of one length."""
+    each = g.ints(lengths, "the length of each part")
+    if len(set(each)) != 1:
+        raise g.unsupported("a list of tensors of several shapes")
+    rest = g.Shape(tensor, start=1)
+    whole = g.Reshape(tensor, g.Concat(np.array([len(each), each[0]], np.int64), rest, axis=0), allowzero=1)
+    return TensorList(tensor.dtype or np.dtype(np.float32), whole.shape[1:] if whole.shape else None, whole)
 
 
 @tf_op("TensorListConcatV2", "TensorListConcat", handles=True)
@@ -256,6 +281,12 @@ def array_scatter(g: TFBuilder, array: Handle, indices: Value, value: Value, flo
     base = stacked(g, replace(of(flow_in), element=element))
     where = g.Unsqueeze(g.cast(indices, np.int64), [-1])
     return handle(replace(of(flow_in), element=element, stacked=g.ScatterND(base, where, value), size=None))
+
+
+@tf_op("TensorArraySplitV3", handles=True)
+def array_split(g: TFBuilder, array: Handle, value: Value, lengths: Value, flow_in: Handle) -> Handle:
+    of(flow_in)
+    return handle(_parts(g, value, lengths))
 
 
 @tf_op("TensorArraySizeV3", handles=True)

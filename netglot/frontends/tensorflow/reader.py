@@ -109,9 +109,11 @@ class Reader:
         graph = self.main.g.graph
         for name, reference, dtype, shape in self.wanted_inputs():
             self.add_input(name, reference, dtype, shape)
-        found = [(name, self.value(reference)) for name, reference in self.wanted_outputs()]
+        wanted = list(self.wanted_outputs())
+        found = [(name, self.value(reference)) for name, reference in wanted]
         if self.problems:
             raise UnsupportedError(self.problems)
+        self.variables.require_unchanged([reference for _, reference in wanted])
         for name, value in found:
             graph.outputs.append(self.output(name, value))
         graph.inputs = [value for value in graph.inputs if graph.uses(value) or self.was_asked(value)]

@@ -73,7 +73,12 @@ def nothing(
     return xs[0] if g.op_name == "Print" else ()
 
 
-@tf_op("PartitionedCall", "StatefulPartitionedCall", "RemoteCall", handles=True)
+@tf_op("PartitionedCall", "StatefulPartitionedCall", handles=True)
 def call(g: TFBuilder, *inputs: Edge, f: FunctionName) -> tuple[Edge, ...]:
     found: tuple[Edge, ...] = g.reader.call(f, inputs)
     return found
+
+
+@tf_op("RemoteCall", handles=True)
+def remote_call(g: TFBuilder, device: Edge, *inputs: Edge, f: FunctionName) -> tuple[Edge, ...]:
+    return call(g, *inputs, f=f)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netglot.errors import ConversionError
+from netglot.errors import ConversionError, Origin, UnsupportedError
 from netglot.frontends.tensorflow.builder import Handle, TFBuilder, tf_op
+from netglot.frontends.tensorflow.messages import FunctionName, NodeDef
 from netglot.ir.graph import Value
 from netglot.ir.types import Shape, text
 
@@ -17,6 +20,10 @@ if TYPE_CHECKING:
     from netglot.frontends.tensorflow.reader import Frame, Reader
 
 _ASSIGN = {"Assign", "AssignVariableOp"}
+_BRANCHES = {"If", "StatelessIf", "Case", "StatelessCase"}  # their first input is no argument of the functions
+_CHANGES = re.compile(
+    r"Assign.*|Resource(Scatter|Apply|Sparse|Strided|CountUp).*|Scatter(Nd)?(Update|Add|Sub|Mul|Div|Min|Max)"
+)
 _SLICE = re.compile(r"(?P<shape>\d+( \d+)*) (?P<parts>(-|\d+,\d+)(:(-|\d+,\d+))*)")
 
 
@@ -97,6 +104,77 @@ class Variables:
     def assign(self, variable: Handle, value: Any) -> None:
         if isinstance(value, Handle) and value.kind == "restored":
             self.restored[variable.name] = value
+
+    # ------------------------------------------------------------------- changes
+
+    def require_unchanged(self, outputs: Sequence[str]) -> None:
+        """UnsupportedError if a variable is read that computing `outputs` changes, before or for the next time.
+
+        What only control inputs lead to runs as well, and so does every node of a function that has an effect.
+        """
+        for variable, node in self.changes(outputs):
+            if variable in self.constants:
+                what = f"the network changes the variable '{variable}', which it reads, while it runs"
+                raise UnsupportedError(what, Origin(self.reader.file, node))
+
+    def changes(self, outputs: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """The variables that are changed, each with the node that does it."""
+        bodies, seen = [_Body(_reached(self.reader.main.nodes, outputs), {})], set[tuple[str, tuple[str, ...]]]()
+        while bodies:
+            body = bodies.pop()
+            for node in body.nodes.values():
+                inputs = tuple(body.variable(item) for item in node.inputs if item[:1] != "^")
+                if _CHANGES.fullmatch(node.op) and inputs and inputs[0]:
+                    yield inputs[0], node.name
+                given = inputs[1:] if node.op in _BRANCHES else inputs
+                for name in _called(node):
+                    function = self.reader.functions.get(name)
+                    if function is not None and (name, given) not in seen:
+                        seen.add((name, given))
+                        arguments = dict(zip((item.name for item in function.inputs), given, strict=False))
+                        bodies.append(_Body({item.name: item for item in function.nodes}, arguments))
+
+
+@dataclass
+class _Body:
+    """Nodes, and which variables their arguments are (by name; empty for none)."""
+
+    nodes: Mapping[str, NodeDef]
+    arguments: Mapping[str, str]
+
+    def variable(self, reference: str) -> str:
+        """The variable that `reference` is, back through copies; empty if it is none."""
+        for _ in range(len(self.nodes) + 1):
+            name = reference.partition(":")[0]
+            node = self.nodes.get(name)
+            if reference.removesuffix(":0") in self.arguments or node is None:
+                return self.arguments.get(reference.removesuffix(":0"), "")
+            if node.op in ("VarHandleOp", "VariableV2", "Variable"):
+                shared = node.attributes.get("shared_name") if node.op == "VarHandleOp" else None
+                return shared if isinstance(shared, str) and shared else name
+            if node.op not in ("Identity", "Enter", "RefIdentity", "RefEnter", "Switch") or not node.inputs:
+                return ""
+            reference = node.inputs[0]
+        return ""
+
+
+def _reached(nodes: Mapping[str, NodeDef], outputs: Sequence[str]) -> dict[str, NodeDef]:
+    """What `outputs` depend on, by data or by order."""
+    found, stack = dict[str, NodeDef](), list(outputs)
+    while stack:
+        name = stack.pop().lstrip("^").partition(":")[0]
+        if name not in found and name in nodes:
+            found[name] = nodes[name]
+            stack += nodes[name].inputs
+    return found
+
+
+def _called(node: NodeDef) -> Iterator[str]:
+    """The functions that a node names, or is."""
+    yield node.op
+    for value in node.attributes.values():
+        parts = value if isinstance(value, tuple) else (value,)
+        yield from (part.name for part in parts if isinstance(part, FunctionName))
 
 
 def _sliced(array: np.ndarray, spec: str) -> np.ndarray:
