@@ -44,13 +44,13 @@ def test_no_prelu(body: str) -> None:
 
 # ------------------------------------------------------------------------ indices
 
-I = "i: int32[4]"
+INDICES = "i: int32[4]"
 TABLE = "const t: float32[7x2] = ...\nconst n: int32[] = 7\nconst k: int32[] = 6\nconst z: int32[] = 0"
 WRAP = "l: bool[4] = Less(i, z)\na: int32[4] = Add(i, n)\nw: int32[4] = Where(l, a, i)\ny: float32[4x2] = Gather(t, w)"
 
 
 def test_indices_count_from_the_end() -> None:
-    graph = graph_of(f"{TABLE}\n{WRAP}", I)
+    graph = graph_of(f"{TABLE}\n{WRAP}", INDICES)
     assert count_from_the_end(graph)
     graph.check()
     remove_dead_code(graph)
@@ -63,7 +63,7 @@ def test_indices_count_from_the_end() -> None:
     ("the other branch", f"{TABLE}\n{WRAP.replace('Where(l, a, i)', 'Where(l, i, a)')}"),
 )  # fmt: skip
 def test_other_indices_stay(body: str) -> None:
-    untouched(count_from_the_end, body, I)
+    untouched(count_from_the_end, body, INDICES)
 
 
 # -------------------------------------------------------------- images of height one
