@@ -19,17 +19,24 @@ Ints = tuple[int, ...]
 MAX_TAPS = 1024  # of a window that is written out
 
 
-@tf_op("Conv2D", "Conv3D")
+@tf_op("Conv2D")
 def conv(
     g: TFBuilder, x: Value, filter: Value, *, strides: Ints, padding: str, explicit_paddings: Ints = (),
-    data_format: str = "", dilations: Ints = (),
+    data_format: str = "NHWC", dilations: Ints = (),
 ) -> Value:  # fmt: skip
     """Filters with fewer inputs than the image has channels mean that there are groups."""
-    layout = data_format or ("NHWC" if x.rank == 4 else "NDHWC")
-    image = g.to_first(x, layout)
-    weights = _outputs_first(g, filter)
-    y = _convolved(g, image, weights, _groups(g, image, filter), layout, strides, padding, explicit_paddings, dilations)
-    return g.from_first(y, layout)
+    image = g.to_first(x, data_format)
+    weights, groups = _outputs_first(g, filter), _groups(g, image, filter)
+    y = _convolved(g, image, weights, groups, data_format, strides, padding, explicit_paddings, dilations)
+    return g.from_first(y, data_format)
+
+
+@tf_op("Conv3D")
+def conv_3d(
+    g: TFBuilder, x: Value, filter: Value, *, strides: Ints, padding: str, data_format: str = "NDHWC",
+    dilations: Ints = (),
+) -> Value:  # fmt: skip
+    return conv(g, x, filter, strides=strides, padding=padding, data_format=data_format, dilations=dilations)
 
 
 @tf_op("DepthwiseConv2dNative")

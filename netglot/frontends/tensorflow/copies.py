@@ -15,6 +15,11 @@ def copy(g: TFBuilder, x: Value) -> Value:
     return x
 
 
+@tf_op("Copy", "CopyHost")
+def debug_copy(g: TFBuilder, x: Value, *, tensor_name: str = "", debug_ops_spec: Any = ()) -> Value:
+    return x
+
+
 @tf_op("DebugIdentity", "DebugIdentityV2", "DebugIdentityV3")
 def debug_identity(
     g: TFBuilder, x: Value, *, device_name: str = "", tensor_name: str = "", debug_urls: Any = (),

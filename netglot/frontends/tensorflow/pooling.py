@@ -36,11 +36,19 @@ def max_pool_3d(
     return _pool(g, "MaxPool", x, ksize, strides, padding, (), data_format)
 
 
-@tf_op("AvgPool", "AvgPool3D")
-def average_pool(g: TFBuilder, x: Value, *, ksize: Ints, strides: Ints, padding: str, data_format: str = "") -> Value:
+@tf_op("AvgPool")
+def average_pool(
+    g: TFBuilder, x: Value, *, ksize: Ints, strides: Ints, padding: str, data_format: str = "NHWC"
+) -> Value:
     """The padding does not count."""
-    layout = data_format or ("NHWC" if x.rank == 4 else "NDHWC")
-    return _pool(g, "AveragePool", x, ksize, strides, padding, (), layout)
+    return _pool(g, "AveragePool", x, ksize, strides, padding, (), data_format)
+
+
+@tf_op("AvgPool3D")
+def average_pool_3d(
+    g: TFBuilder, x: Value, *, ksize: Ints, strides: Ints, padding: str, data_format: str = "NDHWC"
+) -> Value:
+    return _pool(g, "AveragePool", x, ksize, strides, padding, (), data_format)
 
 
 def _pool(

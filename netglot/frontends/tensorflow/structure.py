@@ -36,8 +36,8 @@ def placeholder_with_default(g: TFBuilder, x: Edge, *, shape: Shape | None = Non
 
 
 @tf_op(
-    "Identity", "StopGradient", "PreventGradient", "Snapshot", "CheckNumerics", "CheckNumericsV2", "Copy", "CopyHost",
-    "_EagerConst", "RefIdentity", handles=True,
+    "Identity", "StopGradient", "PreventGradient", "Snapshot", "CheckNumerics", "CheckNumericsV2", "_EagerConst",
+    "RefIdentity", handles=True,
 )  # fmt: skip
 def identity(g: TFBuilder, x: Edge, *, message: str = "") -> Edge:
     return x
