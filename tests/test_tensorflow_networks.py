@@ -235,3 +235,90 @@ def test_network_of_tf1(name: str, saved: str, tmp_path: Path) -> None:
     assert not op or op in ops(graph)
     if saved == "frozen" and not NOT_IN_TFLITE & set(places) and name != "decoder":
         through(path, "tflite", feeds[-1], wanted[-1])
+
+
+# ------------------------------------------------------------------------ of TF 2
+
+ROWS = [tf.TensorSpec([None, 3], tf.float32, "x")]
+
+
+def exits_early(x: Any) -> Any:
+    total = tf.zeros_like(x[0])
+    for row in x:
+        if tf.reduce_sum(row) < -2.0:
+            continue
+        total += row
+        if tf.reduce_sum(total) > 3.0:
+            break
+    return total
+
+
+def until_small(x: Any) -> Any:
+    steps = tf.constant(0)
+    while tf.reduce_max(tf.abs(x)) > 0.3:
+        x = x * 0.7 if steps % 2 == 0 else x - 0.1 * x
+        steps += 1
+    return x, steps
+
+
+def mapped(x: Any) -> Any:
+    return tf.map_fn(lambda row: tf.nn.softmax(row) * tf.reduce_max(row), x)
+
+
+def scanned(x: Any) -> Any:
+    return tf.scan(lambda a, row: 0.5 * a + row, x), tf.scan(lambda a, row: a + row, x, reverse=True)
+
+
+def folded(x: Any) -> Any:
+    return tf.foldl(lambda a, row: tf.sin(a) + row, x), tf.foldr(lambda a, row: tf.sin(a) + row, x)
+
+
+def vectorized(x: Any) -> Any:
+    return tf.vectorized_map(lambda row: tf.tensordot(row, row, 1) + row, x)
+
+
+def boxes(x: Any) -> Any:
+    """The end of a detector: centers and sizes to corners, the best that do not overlap, in order."""
+    center, size = x * 2, tf.abs(x) + 0.5
+    corners = tf.concat([center[:, :2] - size[:, :2], center[:, :2] + size[:, :2]], 1)
+    scores = tf.sigmoid(x[:, 2])
+    kept = tf.image.non_max_suppression(corners, scores, 4, 0.4, 0.3)
+    return tf.gather(corners, kept), tf.gather(scores, kept), tf.size(kept)
+
+
+def grown(x: Any) -> Any:
+    array = tf.TensorArray(tf.float32, size=0, dynamic_size=True, element_shape=[3])
+    for k in tf.range(tf.shape(x)[0] + 2):
+        array = array.write(k, x[k % tf.shape(x)[0]] * tf.cast(k, tf.float32))
+    return array.stack()
+
+
+FUNCTIONS = [exits_early, until_small, mapped, scanned, folded, vectorized, boxes, grown]
+
+
+@pytest.mark.parametrize("form", ["saved", "functional", "lowered"])
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda item: item.__name__)
+def test_control_flow_of_python(function: Callable[[Any], Any], form: str, tmp_path: Path) -> None:
+    """As a SavedModel; frozen with While and If; frozen with what TensorFlow runs, Switch and Merge."""
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    module = tf.Module()
+    module.scale = tf.Variable([1.5, 0.5, 1.0])
+
+    def serve(x: Any) -> dict[str, Any]:
+        results = function(x * module.scale)
+        return {f"y{k}": item for k, item in enumerate(results if isinstance(results, tuple) else (results,))}
+
+    module.serve = tf.function(serve, input_signature=ROWS)
+    feeds = [{"x": random(rows, 3, seed=rows)} for rows in (1, 4, 7)]
+    answers = [module.serve(tf.constant(feed["x"])) for feed in feeds]
+    wanted = [[np.asarray(answer[key]) for key in sorted(answer)] for answer in answers]
+    if form == "saved":
+        tf.saved_model.save(module, str(tmp_path / "saved"), module.serve)
+        through_onnx(tmp_path / "saved", feeds, wanted)
+        return
+    concrete = module.serve.get_concrete_function()
+    frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=form == "lowered")
+    path = tmp_path / "frozen.pb"
+    path.write_bytes(frozen.graph.as_graph_def().SerializeToString())
+    through_onnx(path, feeds, wanted, outputs=tuple(item.name.removesuffix(":0") for item in frozen.outputs))

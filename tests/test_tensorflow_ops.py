@@ -1,5 +1,6 @@
-"""Every row of the TensorFlow table against TensorFlow itself: the frozen graph as TensorFlow writes it, read, and run on
-ONNX Runtime and on the targets that the row names."""
+"""Every row of the TensorFlow table against TensorFlow itself: the frozen graph as TensorFlow writes it, read and run.
+
+On ONNX Runtime, and on the targets that the row names."""
 
 from __future__ import annotations
 

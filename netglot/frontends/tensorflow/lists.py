@@ -13,7 +13,7 @@ import numpy as np
 
 from netglot.frontends.tensorflow.builder import Handle, TFBuilder, tf_op
 from netglot.ir.graph import Value
-from netglot.ir.types import Shape, is_static
+from netglot.ir.types import Shape
 
 
 class NotScannedError(Exception):
@@ -123,8 +123,8 @@ def set_item(
     g: TFBuilder, list: Handle, index: Value, item: Value, *, element_dtype: Any,
     resize_if_index_out_of_bounds: bool = False,
 ) -> Handle:  # fmt: skip
-    if resize_if_index_out_of_bounds:
-        raise g.unsupported("resize_if_index_out_of_bounds")
+    if resize_if_index_out_of_bounds and of(list).counter is None:
+        list = resize(g, list, g.Max(length(g, list), g.Add(index, np.array(1, index.dtype))))
     return handle(_written(g, of(list), index, item))
 
 
@@ -179,10 +179,12 @@ def resize(g: TFBuilder, list: Handle, size: Value) -> Handle:
     whole = stacked(g, of(list))
     element = of(list).element
     wanted = g.Reshape(g.cast(size, np.int64), [1])
-    if not is_static(element):
+    if element is None:
         raise g.unsupported("a list of tensors of unknown shape is resized")
     more = g.Max(g.Sub(wanted, g.Shape(whole, start=0, end=1)), np.zeros(1, np.int64))
-    zeros = g.ConstantOfShape(g.Concat(more, np.array(element, np.int64), axis=0), value=np.zeros(1, of(list).dtype))
+    zeros = g.ConstantOfShape(
+        g.Concat(more, *(g.reader.size(g, dim) for dim in element), axis=0), value=np.zeros(1, of(list).dtype)
+    )
     return handle(replace(of(list), stacked=g.Slice(g.Concat(whole, zeros, axis=0), [0], wanted, [0]), size=None))
 
 

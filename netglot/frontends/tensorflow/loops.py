@@ -209,7 +209,8 @@ def _made(
     outgoing += [value for k in scans if (value := lists.of(_list(results[k])).scan) is not None]
     for value in outgoing:
         graph.outputs.append(own(inner, value))
-    start = None if loop.trips is not None else _condition(g, g.reader.call(loop.cond, loop.inputs, g))
+    start = g.constant(np.array(True)) if not places else None  # ONNX wants a second input
+    start = start if loop.trips is not None else _condition(g, g.reader.call(loop.cond, loop.inputs, g))
     first = [tensor(g, _known_element(loop.inputs[k], results[k])) for k in places]
     made = g.op("Loop", [loop.trips, start, *first], outputs=len(places) + len(scans), body=graph)
     values = dict(zip([*places, *scans], made if isinstance(made, tuple) else (made,), strict=True))

@@ -133,9 +133,12 @@ class Reader:
             node = self.find(name)
             yield name, _canonical(name), _dtype_of(node), node.attributes.get("shape")
         if self.model.signature is None and not inner:
+            read = {_node_of(item) for node in self.main.nodes.values() for item in node.inputs}
             for node in self.main.nodes.values():
-                if node.op == "Placeholder":
-                    yield node.name, node.name, node.attributes.get("dtype"), node.attributes.get("shape")
+                dtype, shape = node.attributes.get("dtype"), node.attributes.get("shape")
+                is_tensor = isinstance(dtype, np.dtype) and shape is not None
+                if node.op == "Placeholder" and (is_tensor or node.name in read):
+                    yield node.name, node.name, dtype, shape
 
     def _is_signature_input(self, name: str) -> bool:
         return self.model.signature is not None and name in self.model.signature.inputs
