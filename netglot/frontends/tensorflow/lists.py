@@ -26,7 +26,7 @@ class TensorList:
 
     `stacked`: its elements as one tensor, None while nothing was written. `size`: how many it was made for (a tensor),
     where it was made so. `counter`: in a loop that writes each element once, the tensor that counts its steps; `scan`:
-    the element that a step writes.
+    the element that a step writes. `like`: a tensor of an element's shape, where one is known.
     """
 
     dtype: np.dtype
@@ -35,6 +35,7 @@ class TensorList:
     size: Value | None = None
     counter: Value | None = None
     scan: Value | None = None
+    like: Value | None = None
 
 
 def of(edge: Any) -> TensorList:
@@ -56,7 +57,8 @@ def stacked(g: TFBuilder, tensors: TensorList) -> Value:
         return tensors.stacked
     if tensors.size is None or tensors.element is None:
         raise g.unsupported("a list of tensors of unknown size is read before it is written")
-    parts = [g.reshaped(g.cast(tensors.size, np.int64), (1,)), *(g.reader.size(g, dim) for dim in tensors.element)]
+    sizes = [g.reader.size(g, dim) for dim in tensors.element] if tensors.like is None else [g.Shape(tensors.like)]
+    parts = [g.reshaped(g.cast(tensors.size, np.int64), (1,)), *sizes]
     zeros: Value = g.ConstantOfShape(g.Concat(*parts, axis=0), value=np.zeros(1, tensors.dtype))
     return zeros
 

@@ -211,7 +211,7 @@ def _made(
         graph.outputs.append(own(inner, value))
     start = g.constant(np.array(True)) if not places else None  # ONNX wants a second input
     start = start if loop.trips is not None else _condition(g, g.reader.call(loop.cond, loop.inputs, g))
-    first = [tensor(g, _known_element(loop.inputs[k], results[k])) for k in places]
+    first = [tensor(g, _known_element(inner, loop, results, k)) for k in places]
     made = g.op("Loop", [loop.trips, start, *first], outputs=len(places) + len(scans), body=graph)
     values = dict(zip([*places, *scans], made if isinstance(made, tuple) else (made,), strict=True))
     for k, value in values.items():
@@ -230,11 +230,20 @@ def _list(edge: Edge) -> Handle:
     return edge
 
 
-def _known_element(before: Edge, after: Edge) -> Edge:
-    """A list that is empty before the loop has elements of the shape that the body writes."""
+def _known_element(inner: TFBuilder, loop: _Loop, results: Sequence[Edge], k: int) -> Edge:
+    """A list that is empty before the loop has elements of the shape that the body writes.
+
+    Where that has no name, it is the shape of the state that is what the body writes, too: a recurrent layer's output.
+    """
+    before, after = loop.inputs[k], results[k]
     if isinstance(before, Value) or isinstance(after, Value):
         return before
-    return lists.handle(replace(lists.of(before), element=lists.of(after).element))
+    written = lists.of(after).stacked
+    node = inner.graph.producer(written) if written is not None and written in inner.graph.nx else None
+    item = node.inputs[0] if node is not None and node.op == "Unsqueeze" else None
+    twins = [edge for edge, result in zip(loop.inputs, results, strict=True) if result is item]
+    like = _value(twins[0]) if twins else None
+    return lists.handle(replace(lists.of(before), element=lists.of(after).element, like=like))
 
 
 def _stacked_shape(g: TFBuilder, loop: _Loop, outputs: Sequence[Value], index: int) -> Shape | None:
