@@ -92,19 +92,32 @@ def measure(name: str, sources: list[str], targets: list[str], size: int) -> dic
 
 
 def randomise(model: Any) -> None:
-    """Statistics, scales and offsets as a trained network might have them; nothing dies on the way."""
+    """Statistics as training would leave them, scales and offsets that show.
+
+    Every BatchNormalization gets the mean and variance of what random images bring there, give or take a tenth. Numbers
+    that know nothing of the network let the signal die or grow from layer to layer, until a softmax gives ones and
+    zeros, and nothing is shown.
+    """
     import keras
     import numpy as np
 
     rng = np.random.default_rng(0)
-    for layer in model._flatten_layers(include_self=False):
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.moving_mean.assign(rng.normal(0, 0.1, layer.moving_mean.shape))
-            layer.moving_variance.assign(rng.uniform(0.5, 1.5, layer.moving_variance.shape))
-            if layer.gamma is not None:
-                layer.gamma.assign(rng.uniform(0.8, 1.2, layer.gamma.shape))
-            if layer.beta is not None:
-                layer.beta.assign(rng.normal(0, 0.1, layer.beta.shape))
+    layers = [x for x in model._flatten_layers(include_self=False) if isinstance(x, keras.layers.BatchNormalization)]
+    for layer in layers:
+        for variable, low, high in ((layer.gamma, 0.8, 1.2), (layer.beta, -0.1, 0.1)):
+            if variable is not None:
+                variable.assign(rng.uniform(low, high, variable.shape))
+    if not layers:
+        return
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.momentum = 0.0
+    model(rng.uniform(-1, 1, (8, *model.input_shape[1:])).astype(np.float32), training=True)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+        scale = np.sqrt(np.asarray(layer.moving_variance)) * rng.uniform(-0.1, 0.1, layer.moving_mean.shape)
+        layer.moving_mean.assign(np.asarray(layer.moving_mean) + scale)
+        layer.moving_variance.assign(np.asarray(layer.moving_variance) * rng.uniform(0.9, 1.1, scale.shape) + 1e-3)
 
 
 def save(model: Any, source: str, folder: Path) -> Path:
