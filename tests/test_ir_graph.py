@@ -41,6 +41,28 @@ def test_order_is_topological(graph: Graph) -> None:
     assert all(place[a] < place[b] for a in place for y in a.outputs for b in graph.consumers(y))
 
 
+@given(graphs(), st.data())
+def test_the_remembered_order_follows_each_change(graph: Graph, data: st.DataObject) -> None:
+    def is_fresh() -> bool:
+        return graph.nodes() == [item for item in nx.topological_sort(graph.nx) if isinstance(item, Node)]
+
+    node = data.draw(st.sampled_from(graph.nodes()))
+    dead = Builder(graph).Relu(graph.inputs[0])
+    assert is_fresh()
+    graph.set_inputs(node, [*node.inputs[:-1], Builder(graph).constant(np.ones(1, np.float32))])
+    assert is_fresh()
+    made = graph.producer(dead)
+    assert made is not None
+    graph.remove_node(made)
+    assert is_fresh()
+    graph.drop_unneeded()
+    assert is_fresh()
+    graph.nodes().clear()
+    assert is_fresh()
+    graph.cut(outputs=[data.draw(one_of(graph.values()))])
+    assert is_fresh()
+
+
 @given(graphs())
 def test_a_copy_is_equal_and_apart(graph: Graph) -> None:
     twin = graph.copy()

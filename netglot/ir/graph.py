@@ -125,15 +125,18 @@ class Graph:
         self.warnings: list[Problem] = []
         self._names: dict[str, Value] = {}
         self._suffixes: dict[str, int] = {}
+        self._order: list[Node] | None = None  # of the nodes, as long as no edge changes: passes ask for it often
 
     # ------------------------------------------------------------------ reading
 
     def nodes(self) -> list[Node]:
         """All nodes in topological order."""
-        try:
-            return [item for item in nx.topological_sort(self.nx) if isinstance(item, Node)]
-        except nx.NetworkXUnfeasible:
-            raise ConversionError(f"the graph '{self.name}' has a cycle: {self._cycle_text()}") from None
+        if self._order is None:
+            try:
+                self._order = [item for item in nx.topological_sort(self.nx) if isinstance(item, Node)]
+            except nx.NetworkXUnfeasible:
+                raise ConversionError(f"the graph '{self.name}' has a cycle: {self._cycle_text()}") from None
+        return list(self._order)
 
     def values(self) -> Iterable[Value]:
         return self._names.values()
@@ -192,6 +195,7 @@ class Graph:
         return node
 
     def _link(self, node: Node) -> None:
+        self._order = None
         self.nx.add_edges_from((value, node) for value in self._reads(node))
         self.nx.add_edges_from((node, value) for value in node.outputs)
 
@@ -215,6 +219,7 @@ class Graph:
             if self.uses(value):
                 raise ValueError(f"{node} still has readers of '{value.name}'")
         self.nx.remove_node(node)
+        self._order = None
         for value in node.outputs:
             self._forget(value)
 
@@ -345,6 +350,8 @@ class Graph:
     def _drop(self, items: Iterable[Node | Value]) -> None:
         for item in items:
             self.nx.remove_node(item)
+            if isinstance(item, Node):
+                self._order = None
             if isinstance(item, Value) and self._names.get(item.name) is item:
                 del self._names[item.name]
 
