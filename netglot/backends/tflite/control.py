@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as tfl
 
 from netglot.backends import lowering
 from netglot.backends.lowering import NotMappedError
+from netglot.backends.refusals import refuse_recurrent, refuse_scan
 from netglot.backends.tflite.context import TFLiteBuilder, tflite_op
 from netglot.ir.graph import Graph, Value
 from netglot.ir.types import is_static
 from netglot.passes.bodies import FOREVER, goes_on, trip_count
-from netglot.passes.control import LEFT
 from netglot.passes.match import all_equal, number
-from netglot.passes.recurrent import CELLS, why_not
+from netglot.passes.recurrent import CELLS
 
 
 @tflite_op("If")
@@ -179,28 +178,7 @@ def _while(
 
 # ------------------------------------------------- what passes/control.py leaves
 
-
-def _recurrent(op: str) -> Callable[..., NoReturn]:
-    def function(
-        m: TFLiteBuilder, x: Any, *others: Any, activations: Sequence[str] = (),
-        activation_alpha: Sequence[float] = (), activation_beta: Sequence[float] = (), clip: float | None = None,
-        direction: str = "forward", hidden_size: int | None = None, input_forget: int = 0, layout: int = 0,
-        linear_before_reset: int = 0,
-    ) -> NoReturn:  # fmt: skip
-        given = {"activations": activations, "activation_alpha": activation_alpha, "activation_beta": activation_beta}
-        raise NotMappedError(why_not(op, x.shape, {**given, "direction": direction}))
-
-    return function
-
-
 for _op in CELLS:
-    tflite_op(_op)(_recurrent(_op))
+    tflite_op(_op)(refuse_recurrent(_op))
 
-
-@tflite_op("Scan")
-def scan(
-    m: TFLiteBuilder, *values: Any, body: Graph, num_scan_inputs: int, scan_input_axes: Any = None,
-    scan_input_directions: Any = None, scan_output_axes: Any = None, scan_output_directions: Any = None,
-) -> None:  # fmt: skip
-    """Written as a Loop (passes/scan.py), where the number of its steps is known."""
-    raise NotMappedError(LEFT["Scan"])
+tflite_op("Scan")(refuse_scan)
