@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
 from netglot.frontends.tensorflow.builder import TFBuilder, tf_op
-from netglot.frontends.tensorflow.kernels import scalar
+from netglot.frontends.tensorflow.kernels import binary, scalar
 from netglot.ir.graph import Value
 
 _OPERATORS: Mapping[str, str] = {
@@ -16,16 +16,8 @@ _OPERATORS: Mapping[str, str] = {
 }  # fmt: skip
 
 
-def _binary(onnx: str) -> Callable[..., Value]:
-    def function(g: TFBuilder, x: Value, y: Value) -> Value:
-        z: Value = g.op(onnx, [x, y])
-        return z
-
-    return function
-
-
 for _name, _onnx in _OPERATORS.items():
-    tf_op(_name)(_binary(_onnx))
+    tf_op(_name)(binary(_onnx))
 
 
 @tf_op("Equal")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from netglot.frontends.tensorflow.builder import Edge, Handle, TFBuilder, tf_op
-from netglot.frontends.tensorflow.kernels import filled_like, scalar, wide, widened, zeros_like
+from netglot.frontends.tensorflow.kernels import binary, filled_like, scalar, wide, widened, zeros_like
 from netglot.ir.graph import Value
 from netglot.ir.types import Shape
 
@@ -129,16 +129,8 @@ _BINARY: Mapping[str, str] = {
 }  # fmt: skip
 
 
-def _binary(onnx: str) -> Callable[..., Value]:
-    def function(g: TFBuilder, x: Value, y: Value) -> Value:
-        z: Value = g.op(onnx, [x, y])
-        return z
-
-    return function
-
-
 for _name, _onnx in _BINARY.items():
-    tf_op(_name)(_binary(_onnx))
+    tf_op(_name)(binary(_onnx))
 
 
 def _extremum(onnx: str) -> Callable[..., Value]:

@@ -1,7 +1,8 @@
-"""Element types that ONNX Runtime has no kernels for, computed exactly in wider ones."""
+"""What families share; element types that ONNX Runtime has no kernels for are computed exactly in wider ones."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,16 @@ _WIDER = {
         np.uint32: np.int64,
     }.items()
 }  # fmt: skip
+
+
+def binary(onnx: str) -> Callable[..., Value]:
+    """The function of an operator that is ONNX's `onnx` of two inputs."""
+
+    def function(g: TFBuilder, x: Value, y: Value) -> Value:
+        z: Value = g.op(onnx, [x, y])
+        return z
+
+    return function
 
 
 def wide(g: TFBuilder, x: Value) -> Value:
