@@ -44,7 +44,7 @@ class FoldingBuilder(Builder):
         if op in ("Shape", "Size"):
             self._follow_shape(op, values[0], node.inputs[0])
         elif len(values) == 1:
-            self._follow(op, values[0], node.inputs, node.attributes)
+            self._follow(op, values[0], node.inputs)
         folded = self._fold(node, values)
         return folded if folded is None or isinstance(result, tuple) else folded[0]
 
@@ -90,7 +90,7 @@ class FoldingBuilder(Builder):
         elif types.is_static(x.shape):
             self._contents[y] = (types.element_count(x.shape),)
 
-    def _follow(self, op: str, y: Value, inputs: Sequence[Value | None], attributes: Any) -> None:
+    def _follow(self, op: str, y: Value, inputs: Sequence[Value | None]) -> None:
         """Carries the contents through the operators that shape arithmetic is made of."""
         known = [self.contents(value) for value in inputs]
         if op in ("Min", "Max") and y.shape == ():
@@ -99,7 +99,7 @@ class FoldingBuilder(Builder):
             return
         if op not in _KEEPS and not all(value is None or _is_list(value) for value in inputs):
             return  # the elements of a matrix are not told apart by their number alone
-        found = _arithmetic(op, known, inputs, attributes)
+        found = _arithmetic(op, known, inputs)
         if found is not None:
             self._contents[y] = found
 
@@ -165,7 +165,7 @@ def _is_small(node: Any) -> bool:
 
 
 def _arithmetic(
-    op: str, known: Sequence[tuple[Dim, ...] | None], inputs: Sequence[Value | None], attributes: Any
+    op: str, known: Sequence[tuple[Dim, ...] | None], inputs: Sequence[Value | None]
 ) -> tuple[Dim, ...] | None:
     first = known[0]
     assert first is not None
