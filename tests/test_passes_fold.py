@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from netglot.ir.builder import Builder
-from netglot.ir.graph import Graph, Value
 from netglot.ir.evaluate import FOLDABLE
+from netglot.ir.graph import Graph, Value
 from netglot.passes.fold_constants import fold_constants
 from netglot.runtimes.onnxruntime import OnnxRuntime
 from tests.ops.table import In, Row, all_rows
