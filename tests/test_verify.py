@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from netglot.convert import convert, save, verify
+from netglot.errors import ConversionError
 from netglot.ir.builder import Builder
 from netglot.ir.graph import Graph, Node
 from netglot.runtimes.onnxruntime import OnnxRuntime
@@ -191,3 +193,16 @@ def test_samples_hold_every_kind() -> None:
     assert not samples[3].any()
     assert samples[2].max() > 200
     assert all(np.isfinite(sample).all() for sample in samples)
+
+
+def test_random_numbers_that_are_no_rows_of_a_table_become_rows(tmp_path: Path) -> None:
+    """An Embedding of five rows, whose input is declared as floats."""
+    g = Builder(Graph("embedding"))
+    x = g.graph.add_input("x", np.dtype(np.float32), (2, 3))
+    g.graph.outputs = [g.Gather(g.constant(np.arange(10, dtype=np.float32).reshape(5, 2)), g.Cast(x, to=7))]
+    save(g.graph, tmp_path / "table.onnx")
+    report = convert(tmp_path / "table.onnx", tmp_path / "table.tflite")
+    assert report.ok
+    np.savez(tmp_path / "bad.npz", x=np.full((2, 3), 7, np.float32))
+    with pytest.raises(ConversionError, match="out of data bounds"):
+        verify(tmp_path / "table.onnx", tmp_path / "table.tflite", inputs=tmp_path / "bad.npz")
