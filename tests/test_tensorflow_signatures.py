@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import netglot.frontends.tensorflow  # noqa: F401  (registers the operators)
-from netglot.frontends.tensorflow.reader import _IGNORED
+from netglot.frontends.tensorflow.run import IGNORED
 from netglot.registry import Operator, registry
 
 # What only a log, or the speed of a table, depends on
@@ -92,7 +92,7 @@ def test_every_attribute_is_read_or_of_no_consequence(definitions):
         for operator in operators()
         for attribute in definitions[operator.op].attr
         if attribute.name not in operator.attributes
-        and attribute.name not in _IGNORED
+        and attribute.name not in IGNORED
         and attribute.type not in ("type", "list(type)")
     ]
     assert unread == []

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,11 +14,10 @@ from netglot.errors import ConversionError, Problem
 from netglot.frontends.paths import inside
 from netglot.frontends.tensorflow.builder import Handle, TFBuilder, tf_op
 from netglot.frontends.tensorflow.messages import FunctionName, NodeDef
+from netglot.frontends.tensorflow.run import Frame, Runner
 from netglot.frontends.tensorflow.shape import chosen
+from netglot.frontends.tensorflow.variables import Variables
 from netglot.ir.graph import Value
-
-if TYPE_CHECKING:
-    from netglot.frontends.tensorflow.reader import Frame, Reader
 
 _FILLS = {
     "InitializeTable", "InitializeTableV2", "InitializeTableFromTextFile", "InitializeTableFromTextFileV2",
@@ -39,8 +38,8 @@ class Table:
 class Tables:
     """The contents of the model's tables, by name. All are filled when the first is asked for."""
 
-    def __init__(self, reader: Reader) -> None:
-        self.reader = reader
+    def __init__(self, runner: Runner, variables: Variables) -> None:
+        self.runner, self.variables = runner, variables
         self.tables: dict[str, Table] = {}
         self.problems: list[Problem] = []  # why some could not be filled
         self.tracing = self.traced = False
@@ -57,32 +56,31 @@ class Tables:
 
     def fill(self) -> None:
         """Runs every part of the main graph that fills a table: nodes, and calls of functions with such nodes."""
-        reader = self.reader
-        frame = reader.aside("tables")
+        frame = self.runner.aside("tables")
         frame.arguments.update(self.assets())
         for node in frame.nodes.values():
             if self.is_filling(node):
                 self.run(frame, node.name)
 
     def run(self, frame: Frame, name: str) -> None:
-        reader, before = self.reader, len(self.reader.problems)
-        was, restoring = self.tracing, reader.variables.tracing
-        self.tracing = reader.variables.tracing = True
+        problems, before = self.runner.problems, len(self.runner.problems)
+        was, restoring = self.tracing, self.variables.tracing
+        self.tracing = self.variables.tracing = True
         try:
-            reader.require(frame, name)
+            self.runner.require(frame, name)
         except ConversionError as error:
             self.problems += error.problems
         finally:
-            self.tracing, reader.variables.tracing = was, restoring
-        self.problems += reader.problems[before:]
-        del reader.problems[before:]
+            self.tracing, self.variables.tracing = was, restoring
+        self.problems += problems[before:]
+        del problems[before:]
 
     def trace(self, frame: Frame) -> None:
         """Runs what fills tables in a function that is called while they are filled."""
         if self.tracing:
             for node in frame.nodes.values():
                 if self.is_filling(node):
-                    self.reader.require(frame, node.name)
+                    self.runner.require(frame, node.name)
 
     def is_filling(self, node: NodeDef) -> bool:
         return node.op in _FILLS or (node.op in _CALLS and _called(node) in self.filling_functions)
@@ -90,7 +88,7 @@ class Tables:
     @cached_property
     def filling_functions(self) -> set[str]:
         """The functions with nodes that fill tables, and those that call them."""
-        functions, found = self.reader.functions, set[str]()
+        functions, found = self.runner.functions, set[str]()
         before = -1
         while before != len(found):
             before = len(found)
@@ -103,9 +101,9 @@ class Tables:
 
     def assets(self) -> Iterator[tuple[str, Handle]]:
         """The tensors that are the names of assets: those that the model says, and what reads the variables of them."""
-        files = {name.removesuffix(":0"): Handle("file", file) for name, file in self.reader.model.asset_files.items()}
+        files = {name.removesuffix(":0"): Handle("file", file) for name, file in self.runner.model.asset_files.items()}
         yield from files.items()
-        nodes = self.reader.main.nodes.values()
+        nodes = self.runner.main.nodes.values()
         assigned = [node.inputs for node in nodes if node.op == "AssignVariableOp" and len(node.inputs) > 1]
         variables = {inputs[0]: files[inputs[1]] for inputs in assigned if inputs[1] in files}
         for node in nodes:
@@ -118,7 +116,7 @@ class Tables:
             name = file.name
         else:
             name = str(g.static(file, "the name of the file").item()).replace("\\", "/").rpartition("/")[2]
-        folder = self.reader.model.assets
+        folder = self.runner.model.assets
         path = inside(folder, name) if folder else None
         if path is None:
             raise ConversionError(f"the model's assets have no file '{name:.80}'", g.origin)

@@ -6,18 +6,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from netglot.errors import ConversionError, Origin, UnsupportedError
 from netglot.frontends.tensorflow.builder import Handle, TFBuilder, tf_op
 from netglot.frontends.tensorflow.messages import FunctionName, NodeDef
+from netglot.frontends.tensorflow.run import Frame, Runner
 from netglot.ir.graph import Value
 from netglot.ir.types import Shape, text
-
-if TYPE_CHECKING:
-    from netglot.frontends.tensorflow.reader import Frame, Reader
 
 _ASSIGN = {"Assign", "AssignVariableOp"}
 _BRANCHES = {"If", "StatelessIf", "Case", "StatelessCase"}  # their first input is no argument of the functions
@@ -30,8 +28,8 @@ _SLICE = re.compile(r"(?P<shape>\d+( \d+)*) (?P<parts>(-|\d+,\d+)(:(-|\d+,\d+))*
 class Variables:
     """The model's variables by name. Their data is read when it is asked for, once, as a view of the checkpoint."""
 
-    def __init__(self, reader: Reader) -> None:
-        self.reader = reader
+    def __init__(self, runner: Runner) -> None:
+        self.runner = runner
         self.restored: dict[str, Handle] = {}  # by variable
         self.constants: dict[str, Value] = {}
         self.tracing = self.traced = False
@@ -47,20 +45,20 @@ class Variables:
                 raise ConversionError(what, g.origin)
             if isinstance(dtype, np.dtype) and array.dtype != dtype:
                 raise ConversionError(f"the variable '{name}' is {dtype}, the checkpoint holds {array.dtype}", g.origin)
-            main = self.reader.main.g  # of the outermost graph, so that every body can read it
+            main = self.runner.main.g  # of the outermost graph, so that every body can read it
             self.constants[name] = main.constant(array, name=name)
-            self.reader.named.add(self.constants[name])
+            self.runner.named.add(self.constants[name])
         return self.constants[name]
 
     def array(self, g: TFBuilder, name: str) -> np.ndarray:
-        checkpoint = self.reader.model.checkpoint
+        checkpoint = self.runner.model.checkpoint
         if checkpoint is None:
             hint = "Freeze the graph, or give the checkpoint as the weights."
             raise ConversionError(f"the variable '{name}' has no value: there is no checkpoint", g.origin, hint)
         if not self.traced:
             self.trace_restore()
         handle = self.restored.get(name)
-        key = handle.name if handle else self.reader.model.variable_keys().get(name, name)
+        key = handle.name if handle else self.runner.model.variable_keys().get(name, name)
         if key not in checkpoint:
             raise ConversionError(f"the checkpoint has no value for the variable '{name}'", g.origin)
         array = checkpoint.array(key)
@@ -74,18 +72,18 @@ class Variables:
         A model whose restore part is not understood is left to the names of its variables.
         """
         self.traced = True
-        reader, restore = self.reader, self.reader.model.restore
-        frame = reader.aside("restore")
+        runner, restore = self.runner, self.runner.model.restore
+        frame = runner.aside("restore")
         for name in self.assignments(restore):
-            problems, self.tracing = len(reader.problems), True
+            problems, self.tracing = len(runner.problems), True
             with suppress(ConversionError):
-                reader.require(frame, name)
+                runner.require(frame, name)
             self.tracing = False
-            del reader.problems[problems:]
+            del runner.problems[problems:]
 
     def assignments(self, restore: str) -> list[str]:
         """The node `restore`, or the nodes that it groups (by control inputs)."""
-        nodes, found, stack = self.reader.main.nodes, dict[str, None](), [restore]
+        nodes, found, stack = self.runner.main.nodes, dict[str, None](), [restore]
         while stack:
             name = stack.pop()
             if name in found or name not in nodes:
@@ -99,7 +97,7 @@ class Variables:
         if self.tracing:
             for node in frame.nodes.values():
                 if node.op in _ASSIGN or node.op in ("PartitionedCall", "StatefulPartitionedCall"):
-                    self.reader.require(frame, node.name)
+                    self.runner.require(frame, node.name)
 
     def assign(self, variable: Handle, value: Any) -> None:
         if isinstance(value, Handle) and value.kind == "restored":
@@ -115,11 +113,11 @@ class Variables:
         for variable, node in self.changes(outputs):
             if variable in self.constants:
                 what = f"the network changes the variable '{variable}', which it reads, while it runs"
-                raise UnsupportedError(what, Origin(self.reader.file, node))
+                raise UnsupportedError(what, Origin(self.runner.file, node))
 
     def changes(self, outputs: Sequence[str]) -> Iterator[tuple[str, str]]:
         """The variables that are changed, each with the node that does it."""
-        bodies, seen = [_Body(_reached(self.reader.main.nodes, outputs), {})], set[tuple[str, tuple[str, ...]]]()
+        bodies, seen = [_Body(_reached(self.runner.main.nodes, outputs), {})], set[tuple[str, tuple[str, ...]]]()
         while bodies:
             body = bodies.pop()
             for node in body.nodes.values():
@@ -128,7 +126,7 @@ class Variables:
                     yield inputs[0], node.name
                 given = inputs[1:] if node.op in _BRANCHES else inputs
                 for name in _called(node):
-                    function = self.reader.functions.get(name)
+                    function = self.runner.functions.get(name)
                     if function is not None and (name, given) not in seen:
                         seen.add((name, given))
                         arguments = dict(zip((item.name for item in function.inputs), given, strict=False))
