@@ -23,7 +23,8 @@ unit: $(VENV)/.ready
 
 # The real Caffe, where the project's shared folder has the script that unpacks it; elsewhere its tests skip.
 oracles:
-	@if [ -x $(SHARED)/oracles/caffe-setup ]; then $(SHARED)/oracles/caffe-setup; else echo "no shared oracles: their tests skip"; fi
+	@for name in caffe mxnet; do setup=$(SHARED)/oracles/$$name-setup; \
+	if [ -x $$setup ]; then $$setup || exit 1; else echo "no shared oracle of $$name: its tests skip"; fi; done
 
 $(DEMO)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(DEMO)

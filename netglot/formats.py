@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,8 +64,8 @@ FORMATS = {
                takes_weights=True),
         Format("tensorflow", "TensorFlow", (".pb", ".pbtxt", ".meta"), reader="netglot.frontends.tensorflow",
                takes_weights=True),
-        Format("pytorch", "PyTorch", (".pt2", ".pt", ".pth")),
-        Format("mxnet", "MXNet", ("-symbol.json", ".params")),
+        Format("pytorch", "PyTorch", (".pt2", ".pt", ".pth"), reader="netglot.frontends.pytorch"),
+        Format("mxnet", "MXNet", ("-symbol.json", ".params"), reader="netglot.frontends.mxnet", takes_weights=True),
     )
 }  # fmt: skip
 
@@ -91,16 +93,20 @@ def detect(path: Path) -> Format:
 
 
 def files(model: Path, weights: Path | None) -> tuple[Path, Path | None]:
-    """The description and the weights of a model, whichever was named first; for Caffe the missing one is looked for.
+    """The description and the weights of a model, whichever was named first; Caffe's and MXNet's twins are looked for.
 
     A lone .prototxt goes with the .caffemodel of the same stem beside it, or with the only one there; a lone
-    .caffemodel with the .prototxt of the same stem, or with deploy.prototxt. A file of an .mlpackage is the package.
+    .caffemodel with the .prototxt of the same stem, or with deploy.prototxt. A lone NAME-symbol.json or NAME.json
+    goes with NAME-0012.params, the last epoch there is, or with NAME.params; a lone .params with its NAME-symbol.json.
+    A file of an .mlpackage is the package.
     """
     package = next((path for path in (model, *model.parents) if path.suffix == ".mlpackage"), None)
+    if model.suffix == ".params":
+        return weights or _symbol_of(model), model
     if _is_weights(model):
         return weights or _prototxt_of(model), model
-    if weights is None and model.suffix == ".prototxt":
-        weights = _weights_of(model)
+    if weights is None and model.suffix in _TWINS:
+        weights = _TWINS[model.suffix](model)
     return package or model, weights
 
 
@@ -118,3 +124,17 @@ def _weights_of(prototxt: Path) -> Path | None:
     there = sorted(path for path in prototxt.parent.glob("*.caffemodel*") if _is_weights(path))
     own = [path for path in there if path.name.startswith(prototxt.stem + ".caffemodel")]
     return own[0] if own else there[0] if len(there) == 1 else None
+
+
+def _symbol_of(params: Path) -> Path:
+    return params.with_name(_EPOCH.sub("", params.stem) + "-symbol.json")
+
+
+def _params_of(symbol: Path) -> Path | None:
+    name = symbol.stem.removesuffix("-symbol")
+    there = [path for path in symbol.parent.glob("*.params") if _EPOCH.sub("", path.stem) == name]
+    return max(there, key=lambda path: (path.stem != name, len(path.name), path.name), default=None)
+
+
+_EPOCH = re.compile(r"-\d{4,}$")
+_TWINS: dict[str, Callable[[Path], Path | None]] = {".prototxt": _weights_of, ".json": _params_of}
