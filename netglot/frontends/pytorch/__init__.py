@@ -1,0 +1,28 @@
+"""PyTorch: .pt2 of torch.export.save, TorchScript .pt, modules and exported programs in memory.
+
+A .pt2 is read without torch. Operators are ATen's, by overload; what has no mapping goes through torch's own
+decompositions where torch is installed.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from netglot.frontends.options import LoadOptions
+from netglot.frontends.pytorch import operators  # noqa: F401  (they register their functions)
+from netglot.frontends.pytorch.builder import Complex, TorchBuilder, aten, torch_op
+from netglot.frontends.pytorch.decompose import decomposed
+from netglot.frontends.pytorch.reader import to_graph
+from netglot.frontends.pytorch.sources import of_exported, read
+from netglot.ir.graph import Graph
+
+__all__ = ["Complex", "TorchBuilder", "aten", "load", "load_exported", "torch_op"]
+
+
+def load(path: Path, weights: Path | None = None, options: LoadOptions = LoadOptions()) -> Graph:
+    """Reads a .pt2 or a TorchScript .pt into a Graph. Inputs are called as `forward` calls them."""
+    return to_graph(decomposed(read(path, options)), options)
+
+
+def load_exported(exported: Any, name: str = "module", options: LoadOptions = LoadOptions()) -> Graph:
+    """Reads a torch.export.ExportedProgram in memory; its weights are not copied."""
+    return to_graph(decomposed(of_exported(exported, name)), options)

@@ -1,0 +1,76 @@
+"""What has no mapping goes through torch's own decompositions, where torch is installed."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from netglot.errors import ConversionError
+from netglot.frontends.pytorch import aliases, sources, trusted
+from netglot.frontends.pytorch.program import Program, of_json
+from netglot.frontends.pytorch.reader import is_known
+
+_ROUNDS = 4  # a decomposition may hold operators that must be decomposed themselves
+
+
+def decomposed(program: Program) -> Program:
+    """A program of known operators only, as far as torch can make it; what is left, the reader reports."""
+    for _ in range(_ROUNDS):
+        unknown = {target for target in program.targets() if not is_known(target)}
+        if not (unknown or _needs_functions(program)) or program.serialised is None:
+            return program
+        further = _rewritten(program, unknown)
+        if further is None or further.targets() == program.targets():
+            return program
+        program = further
+    return program
+
+
+def _needs_functions(program: Program) -> bool:
+    return any(aliases.unsafe_mutations(body) for body in program.bodies())
+
+
+def _rewritten(program: Program, unknown: set[str]) -> Program | None:
+    """The program after torch.export's run_decompositions; None where torch is not here or can't do it."""
+    try:
+        import torch
+    except ImportError:
+        program.notes.append("torch is not installed; its decompositions were not tried")
+        return None
+    table = _table(torch, unknown)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            result = trusted.exported(program).run_decompositions(table)
+    except ConversionError:
+        return None
+    except Exception:  # whatever torch's tracing raises: the reader reports the operators themselves
+        return None
+    rewritten = of_json(sources.serialised(result), program.weights, program.file)
+    rewritten.notes = list(dict.fromkeys([*program.notes, *rewritten.notes]))
+    rewritten.outputs = tuple(
+        (name, value) for (name, _), (_, value) in zip(program.outputs, rewritten.outputs, strict=True)
+    )
+    return rewritten
+
+
+def _table(torch: Any, unknown: set[str]) -> dict[Any, Any]:
+    """torch's decompositions of the operators in `unknown` alone: what has a mapping stays whole."""
+    from torch._decomp import decomposition_table
+
+    wanted = {name for target in unknown for name in (target, _functional(target))}
+    default = torch.export.default_decompositions()
+    for operator in list(default):
+        if str(operator) not in wanted:
+            default.pop(operator)
+    for operator, function in decomposition_table.items():
+        if str(operator) in wanted and operator not in default:
+            default[operator] = function
+    found: dict[Any, Any] = default
+    return found
+
+
+def _functional(target: str) -> str:
+    """aten.add_.Tensor -> aten.add.Tensor: in-place calls are made functional before they are decomposed."""
+    parts = target.split(".")
+    return ".".join([parts[0], parts[1].rstrip("_"), *parts[2:]]) if len(parts) > 1 else target

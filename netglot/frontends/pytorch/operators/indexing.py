@@ -1,0 +1,1 @@
+"""Reading elements: slices, selections, advanced indexing."""

@@ -1,0 +1,1 @@
+"""Losses, which some networks compute."""

@@ -1,0 +1,1 @@
+"""Random numbers, and dropout, which is nothing at inference."""

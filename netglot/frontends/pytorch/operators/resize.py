@@ -1,0 +1,1 @@
+"""Interpolation in every mode."""

@@ -1,0 +1,1 @@
+"""Sampling at positions that the network computes."""

@@ -1,0 +1,1 @@
+"""Writing elements: scatter, index_put and their kin."""

@@ -1,0 +1,1 @@
+"""Arithmetic of sizes, which the program carries as Python numbers."""

@@ -1,0 +1,1 @@
+"""Sliding windows, and what moves between channels and space."""

@@ -1,0 +1,95 @@
+"""Every row of the ATen table against torch itself: on ONNX Runtime, and on the targets that the row names."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import netglot.frontends.pytorch  # noqa: F401  (registers)
+from netglot.frontends.pytorch.reader import ASSERTIONS, to_graph
+from netglot.registry import registry
+from netglot.runtimes.onnxruntime import OnnxRuntime
+from tests.pytorch_ops.table import Built, Row, all_rows, build
+from tests.targets import TARGETS
+
+
+@pytest.mark.parametrize("row", all_rows(), ids=lambda row: row.id)
+def test_row(row: Row, tmp_path: Path) -> None:
+    pytest.importorskip("torch").set_num_threads(1)
+    feed = row.feed()
+    built = build(row, feed)
+    assert_runs(built, feed, row)
+    for target in row.targets:
+        found = TARGETS[target](to_graph(built.program), feed, tmp_path)
+        for (name, _), wanted in zip(built.program.outputs, built.expected, strict=True):
+            assert_equal(found[name], wanted, row.rtol)
+    if row.dynamic:
+        assert_runs(build(row, feed, dynamic=True), feed, row)
+
+
+def assert_runs(built: Built, feed: dict[str, np.ndarray], row: Row) -> None:
+    graph = to_graph(built.program)
+    graph.check()
+    assert len(graph.outputs) == len(built.expected)
+    found = OnnxRuntime(graph).run(feed)
+    for value, wanted in zip(graph.outputs, built.expected, strict=True):
+        assert_equal(found[value.name], wanted, row.rtol)
+
+
+def assert_equal(actual: np.ndarray, wanted: np.ndarray, rtol: float) -> None:
+    assert actual.dtype == wanted.dtype
+    assert actual.shape == wanted.shape
+    if wanted.dtype.kind in "biuSO":
+        np.testing.assert_array_equal(actual, wanted)
+        return
+    actual, wanted = actual.astype(np.float64), wanted.astype(np.float64)
+    np.testing.assert_array_equal(np.isnan(actual), np.isnan(wanted))
+    finite = np.isfinite(wanted)
+    np.testing.assert_array_equal(actual[~finite & ~np.isnan(wanted)], wanted[~finite & ~np.isnan(wanted)])
+    scale = max(1e-30, float(np.abs(wanted[finite]).max(initial=0)))
+    error = float(np.abs(actual[finite] - wanted[finite]).max(initial=0))
+    assert error <= rtol * scale, f"differs by {error / scale:.2e} of the largest value"
+
+
+# Registered names that no single call on tensors can say; tested by whole programs in the file that is named.
+ELSEWHERE: dict[str, str] = {}
+
+
+def test_every_operator_has_a_row() -> None:
+    tested = {row.target for row in all_rows()} | set(ELSEWHERE) | ASSERTIONS
+    assert sorted(set(registry.ops("pytorch")) - tested) == []
+
+
+def _aten() -> list[str]:
+    return [name for name in registry.ops("pytorch") if name.startswith(("aten.", "quantized_decomposed."))]
+
+
+_PLACE = {"device", "layout", "pin_memory", "non_blocking", "memory_format"}
+
+
+@pytest.mark.parametrize("target", _aten())
+def test_the_signature_is_that_of_torch(target: str) -> None:
+    """Parameters have the names of torch's schema, and what may be left out has the same default."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("torch.ao.quantization.fx._decomposed")  # registers quantized_decomposed
+
+    overload = torch.ops
+    for part in target.split("."):
+        overload = getattr(overload, part)
+    operator = registry.find("pytorch", target)
+    assert operator is not None
+    ours = list(inspect.signature(operator.function, eval_str=True).parameters.values())[1:]
+    by_name = {parameter.name: parameter for parameter in ours}
+    for i, argument in enumerate(overload._schema.arguments):
+        if argument.name in _PLACE and argument.name not in by_name:
+            continue
+        parameter = by_name.pop(argument.name, ours[0] if i == 0 else None)
+        assert parameter is not None, f"{argument.name} is missing"
+        if argument.has_default_value():
+            assert parameter.default is not parameter.empty, f"{argument.name} may be left out"
+        if isinstance(argument.default_value, (bool, int, float, str)) and not isinstance(parameter.default, np.dtype):
+            same = parameter.default == argument.default_value or argument.name == "reduction"
+            assert same, f"{argument.name} is {argument.default_value} where it is left out"
