@@ -60,7 +60,8 @@ def softmax_output(
 
 @mxnet_op("SoftmaxActivation")
 def softmax_activation(g: MXNetBuilder, data: Value, *, mode: Literal["channel", "instance"] = "instance") -> Value:
-    return g.Softmax(data, axis=1) if mode == "channel" else _softmax_of_rows(g, data)
+    """softmax_activation-inl.h. "instance" is over the last axis, not over all of an instance as its page says."""
+    return g.Softmax(data, axis=1 if mode == "channel" else -1)
 
 
 def _softmax_of_rows(g: MXNetBuilder, data: Value) -> Value:

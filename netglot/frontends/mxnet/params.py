@@ -59,11 +59,15 @@ def read(path: Path) -> Params:
 def _named(arrays: Iterator[tuple[str, np.ndarray]]) -> Params:
     params: Params = {}
     for name, array in arrays:
-        plain = name.removeprefix("arg:") if name.startswith("arg:") else name.removeprefix("aux:")
+        plain = _plain(name)
         if plain in params:
             raise ValueError(f"two arrays are called '{plain}'")
         params[plain] = array
     return params
+
+
+def _plain(name: str) -> str:
+    return name[4:] if name.startswith(("arg:", "aux:")) else name
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class _List:
             raise ValueError(f"it has {len(arrays)} arrays and {len(names)} names")
         for name, array in zip(names, arrays, strict=True):
             if array.sparse:
-                raise UnsupportedError(f"the parameter '{name}' is stored as a {array.sparse} matrix")
+                raise UnsupportedError(f"the parameter '{_plain(name)}' is stored as a {array.sparse} matrix")
             if array.data is not None:
                 yield name, array.data
 

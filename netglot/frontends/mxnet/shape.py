@@ -41,17 +41,18 @@ def reshape(
         first = 1 if keep_highest else 0
         codes = [*kept[:first], *(size or -1 for size in kept[first:])]
         return g.reshaped(data, reshaped_sizes(g, data.shape, codes))
-    sizes = reshaped_sizes(g, data.shape[::-1] if reverse else data.shape, shape, reverse=reverse)
-    return g.reshaped(data, sizes[::-1] if reverse else sizes)
+    if reverse:  # all is read from the right, also a -4, which then comes after its two sizes
+        return g.reshaped(data, reshaped_sizes(g, data.shape[::-1], shape[::-1])[::-1])
+    return g.reshaped(data, reshaped_sizes(g, data.shape, shape))
 
 
-def reshaped_sizes(g: MXNetBuilder, source: Shape, codes: Sequence[int], *, reverse: bool = False) -> list[Dim]:
-    """The sizes that Reshape's `shape` makes of `source`; None is not known. `reverse`: read from the right.
+def reshaped_sizes(g: MXNetBuilder, source: Shape, codes: Sequence[int]) -> list[Dim]:
+    """The sizes that Reshape's `shape` makes of `source`; None is not known.
 
     0 copies a size, -1 is what is left, -2 copies all that follow, -3 multiplies two, -4 splits one into the two that
     come next.
     """
-    items = _reversed(codes) if reverse else list(codes)
+    items = list(codes)
     sizes: list[Dim] = []
     inferred: int | None = None
     at = 0
@@ -79,17 +80,6 @@ def reshaped_sizes(g: MXNetBuilder, source: Shape, codes: Sequence[int], *, reve
         else:
             raise ConversionError(f"Reshape to {tuple(codes)} makes no sense", g.origin)
     return sizes if inferred is None else _filled(source, sizes, inferred)
-
-
-def _reversed(codes: Sequence[int]) -> list[int]:
-    """From the right; a -4 still comes before its two sizes, which change places."""
-    items = list(codes)
-    turned: list[int] = []
-    while items:
-        group = items[:3] if items[0] == -4 else items[:1]
-        del items[: len(group)]
-        turned = [*([-4, *group[:0:-1]] if len(group) == 3 else group), *turned]
-    return turned
 
 
 def _size(g: MXNetBuilder, source: Shape, at: int) -> Dim:

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def read(path: Path) -> Symbol:
         described = json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         raise ConversionError(f"this is no symbol.json of MXNet: {error}", origin) from None
-    return _Json(str(path), _lines(text)).symbol(described)
+    return _Json(str(path), text).symbol(described)
 
 
 def _lines(text: str) -> dict[str, int]:
@@ -92,8 +93,12 @@ def _lines(text: str) -> dict[str, int]:
 class _Json:
     """Makes sense of the parsed JSON of one file."""
 
-    def __init__(self, file: str, lines: Mapping[str, int]) -> None:
-        self.file, self.lines = file, lines
+    def __init__(self, file: str, text: str) -> None:
+        self.file, self.text = file, text
+
+    @cached_property
+    def lines(self) -> dict[str, int]:
+        return _lines(self.text)
 
     def symbol(self, data: Any, depth: int = 0) -> Symbol:
         nodes = data.get("nodes") if isinstance(data, dict) else None
@@ -103,6 +108,8 @@ class _Json:
             what = f"{len(nodes):,} nodes are" if depth <= MAX_DEPTH else "bodies in bodies are nested"
             raise ConversionError(f"{what} more than any real network has", Origin(self.file))
         layers = [self.layer(index, node, depth) for index, node in enumerate(nodes)]
+        if not data["heads"]:
+            raise ConversionError("the network has no outputs", Origin(self.file))
         heads = [self.entry(item, len(nodes), "the network's outputs", Origin(self.file)) for item in data["heads"]]
         variables = [index for index, layer in enumerate(layers) if layer.is_variable]
         return Symbol(layers, heads, _version(data), variables)
