@@ -17,7 +17,7 @@ import pytest
 from netglot import formats
 from netglot.convert import load, validate
 from netglot.errors import ConversionError, UnsupportedError
-from netglot.frontends.mxnet import params
+from netglot.frontends.mxnet import params, symbol
 from netglot.runtimes.onnxruntime import OnnxRuntime
 from tests import mxnet_oracle
 from tests.mxnet_ops.table import symbol_json
@@ -112,9 +112,9 @@ def test_what_mxnet_writes(dtype: str, tmp_path: Path) -> None:
     """Its own .params, in both its ways to see shapes."""
     for np_shape in (False, True):
         arrays = {"x": WEIGHT.astype(dtype), "w": (WEIGHT + 1).astype(dtype)}
-        symbol = symbol_json(["x", "w", ("elemwise_add", "sum", {}, [(0, 0), (1, 0)])], [(2, 0)])
+        network = symbol_json(["x", "w", ("elemwise_add", "sum", {}, [(0, 0), (1, 0)])], [(2, 0)])
         to = tmp_path / f"model{np_shape}"
-        mxnet_oracle.run(symbol, arrays, np_shape=np_shape, save=("w",), to=to)
+        mxnet_oracle.run(network, arrays, np_shape=np_shape, save=("w",), to=to)
         found = params.read(Path(f"{to}-0000.params"))
         assert found["w"].dtype == dtype
         np.testing.assert_array_equal(found["w"], arrays["w"])
@@ -252,8 +252,8 @@ def test_no_memory_is_spent_on_claims(kind: str, tmp_path: Path) -> None:
     count = 1_000_000 if kind == "chain" else 2
     chain = (f'{{"op":"relu","name":"n{i}","inputs":[[{i - 1},0,0]]}}' for i in range(1, count))
     first = '{"op":"null","name":"data","inputs":[],"attrs":{"__shape__":"(1,3)"}}'
-    symbol = f'{{"nodes":[{",".join([first, *chain])}],"heads":[[{count - 1},0,0]]}}'
-    (tmp_path / "x-symbol.json").write_text(symbol)
+    network = f'{{"nodes":[{",".join([first, *chain])}],"heads":[[{count - 1},0,0]]}}'
+    (tmp_path / "x-symbol.json").write_text(network)
     if kind == "params":
         (tmp_path / "x-0000.params").write_bytes(HOSTILE["overflowing product"])
     command = [sys.executable, "-c", _LIMITED, str(tmp_path / "x-symbol.json")]
@@ -340,12 +340,12 @@ def test_labels_are_no_inputs_and_the_batch_stays_open(tmp_path: Path) -> None:
 
 def test_twin_files(tmp_path: Path) -> None:
     """The last epoch; and the description of a .params file, of any epoch."""
-    symbol = dense(tmp_path)
-    assert formats.files(symbol, None) == (symbol, tmp_path / "net-0012.params")
-    assert formats.files(tmp_path / "net-0001.params", None) == (symbol, tmp_path / "net-0001.params")
+    path = dense(tmp_path)
+    assert formats.files(path, None) == (path, tmp_path / "net-0012.params")
+    assert formats.files(tmp_path / "net-0001.params", None) == (path, tmp_path / "net-0001.params")
     weight = load(tmp_path / "net-0001.params")["fc_weight"]
     np.testing.assert_array_equal(weight.array, WEIGHT * 0)
-    np.testing.assert_array_equal(load(symbol)["fc_weight"].array, WEIGHT)
+    np.testing.assert_array_equal(load(path)["fc_weight"].array, WEIGHT)
 
 
 def test_inner_tensors_have_mxnets_names(tmp_path: Path) -> None:
@@ -353,24 +353,39 @@ def test_inner_tensors_have_mxnets_names(tmp_path: Path) -> None:
     assert [value.name for value in graph.outputs] == ["fc_output"]
 
 
+def test_what_lies_behind_the_asked_outputs_need_not_be_supported(tmp_path: Path) -> None:
+    path = dense(tmp_path)
+    path.write_text(path.read_text().replace('"SoftmaxOutput"', '"NoSuchThing"'))
+    graph = load(path, outputs=["fc_output"])
+    assert ([value.name for value in graph.inputs], [node.op for node in graph.nodes()]) == (["data"], ["Gemm"])
+
+
+def test_bodies_of_control_flow_are_read(tmp_path: Path) -> None:
+    body = {"nodes": [null("x"), relu("y", [0, 0])], "heads": [[1, 0]], "arg_nodes": [0]}
+    loop = {"op": "_foreach", "name": "loop", "attrs": {"num_args": "2"}, "inputs": [[0, 0, 0]], "subgraphs": [body]}
+    (tmp_path / "x-symbol.json").write_text(described([null(), loop], [[1, 0, 0]]))
+    found = symbol.read(tmp_path / "x-symbol.json").layers[1].subgraphs[0]
+    assert ([layer.name for layer in found.layers], found.heads, found.variables) == (["x", "y"], [(1, 0)], [0])
+
+
 def test_without_weights(tmp_path: Path) -> None:
-    symbol = dense(tmp_path, weights=False)
+    path = dense(tmp_path, weights=False)
     with pytest.raises(ConversionError, match=r"(?s)'fc_weight' \(3x5\).*give the \.params file too"):
-        load(symbol)
-    assert validate(symbol)["fc_weight"].shape == (3, 5)
+        load(path)
+    assert validate(path)["fc_weight"].shape == (3, 5)
 
 
 def test_weights_of_another_size(tmp_path: Path) -> None:
-    symbol = dense(tmp_path)
+    path = dense(tmp_path)
     with pytest.raises(ConversionError, match="'fc_weight' is 3x5, FullyConnected expects 3x6"):
-        load(symbol, inputs={"data": (1, 6)})
+        load(path, inputs={"data": (1, 6)})
 
 
 def test_weights_of_another_network(tmp_path: Path) -> None:
-    symbol = dense(tmp_path)
+    path = dense(tmp_path)
     (tmp_path / "net-0012.params").write_bytes(container([v2(WEIGHT)], ["arg:other"]))
     with pytest.raises(ConversionError, match="none of its 1 parameters"):
-        load(symbol)
+        load(path)
 
 
 def test_an_input_without_a_shape(tmp_path: Path) -> None:
@@ -381,7 +396,7 @@ def test_an_input_without_a_shape(tmp_path: Path) -> None:
 
 def test_half_precision_stays(tmp_path: Path) -> None:
     """The input has the type of the weights that it meets, as MXNet infers it."""
-    symbol = dense(tmp_path)
+    path = dense(tmp_path)
     (tmp_path / "net-0012.params").write_bytes(container([v2(WEIGHT.astype(np.float16), 2)], ["arg:fc_weight"]))
-    graph = load(symbol)
+    graph = load(path)
     assert {value.dtype for value in graph.values()} == {np.dtype(np.float16)}

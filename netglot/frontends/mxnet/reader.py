@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +32,7 @@ def load(path: Path, weights: Path | None = None, options: LoadOptions = LoadOpt
     list_outputs calls them, everything between as get_internals does. Raises ConversionError, or UnsupportedError with
     every operator that is not supported.
     """
-    symbol = descriptions.read(path)
+    symbol = _up_to(descriptions.read(path), options.outputs)
     if options.mean is not None:
         raise ConversionError(
             "a mean image is for Caffe models; an MXNet model has its own operators", Origin(str(path))
@@ -61,7 +63,8 @@ class _Reader(Runner):
         for (index, output), value in zip(self.symbol.heads, values, strict=True):
             assert value is not None
             graph.outputs.append(self.output(self.symbol.layers[index], output, value))
-        graph.drop_unneeded()
+        if not self.options.outputs:  # else the driver drops what they do not need
+            graph.drop_unneeded()
         return graph
 
     def output(self, layer: Layer, index: int, value: Value) -> Value:
@@ -138,6 +141,19 @@ class _Reader(Runner):
         names = [self.symbol.layers[source].name for source, _ in layer.inputs[1:]]
         found = [self.params[name].dtype for name in names if name in self.params and "Norm" not in layer.op]
         return next((dtype for dtype in found if dtype.kind == "f"), None)
+
+
+def _up_to(symbol: Symbol, outputs: Sequence[str]) -> Symbol:
+    """`symbol` as far as the nodes go whose outputs are named: what comes after them need not be supported."""
+    ends = [_maker(symbol, name) for name in outputs]
+    found = [(index, 0) for index in dict.fromkeys(ends) if index is not None]
+    return replace(symbol, heads=found) if found and None not in ends else symbol
+
+
+def _maker(symbol: Symbol, output: str) -> int | None:
+    """The node that makes `output`, which begins with the node's name; None if there is none."""
+    indices = {f"{layer.name}_": index for index, layer in enumerate(symbol.layers) if not layer.is_variable}
+    return next((indices[part] for end in range(len(output), 0, -1) if (part := output[:end]) in indices), None)
 
 
 def _uses(symbol: Symbol) -> dict[int, list[str]]:

@@ -157,4 +157,9 @@ def _unsupported(layer: Layer, inputs: Sequence[Outputs]) -> Problem:
     near = registry.near("mxnet", layer.op)
     shapes = ", ".join(text(values[0].shape) if values else "?" for values in inputs)
     hint = f"Near: {', '.join(near)}. " if near else ""
-    return Problem(f"there is no MXNet operator {layer.op}", layer.origin, shapes, hint + "A plugin can add it.")
+    return Problem(
+        f"there is no MXNet operator {layer.op}",
+        layer.origin,
+        shapes,
+        hint + "Map it in a file of your own: --plugin FILE.py",
+    )
