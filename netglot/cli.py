@@ -134,7 +134,8 @@ def convert(
 def _default_output(source: Path, target_format: str) -> Path:
     from netglot import formats
 
-    stem = source.name.removesuffix(".h5").rsplit(".", 1)[0]
+    name = source.name.rpartition(":")[2]  # of package.module:factory
+    stem = name.removesuffix(".h5").rsplit(".", 1)[0]
     return Path(stem + formats.get(target_format).suffixes[0])
 
 

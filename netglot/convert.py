@@ -21,12 +21,12 @@ from netglot.formats import Format
 from netglot.frontends.options import LoadOptions, TensorSpec
 from netglot.frontends.wire import release_pages
 from netglot.ir.graph import Graph, Value
-from netglot.ir.types import is_static, text
+from netglot.ir.types import Shape, is_static, text
 from netglot.passes import pipeline
 from netglot.passes.io_layout import change_io_layout
 
 if TYPE_CHECKING:
-    from netglot.runtimes.base import Runtime
+    from netglot.runtimes.base import Runtime, Tensor
     from netglot.verify import Report
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,11 +44,14 @@ class Model:
     format: Format
     options: LoadOptions = field(default_factory=LoadOptions)
     outputs: tuple[str, ...] = ()
+    program: Any = None  # of PyTorch, in memory: an ExportedProgram
 
     @property
     def changed(self) -> bool:
         """Whether the user asked for something else than the file as it is."""
         options = self.options
+        if self.format.name == "pytorch":  # a program runs with all the sizes that it allows
+            return bool(self.outputs or (options.inputs and self.program is None))
         return bool(self.outputs or options.inputs or options.batch or options.mean or options.signature or options.tag)
 
 
@@ -77,33 +80,49 @@ def _from_memory(function: F) -> F:
 
     @wraps(function)
     def run(model: object, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(model, PathLike):
-            return function(model, *args, **kwargs)
         from netglot.frontends.keras import live
 
         if not live.is_model(model):
-            raise ConversionError(f"a {type(model).__name__} is neither a file's name nor a Keras model")
+            return function(model, *args, **kwargs)
         with live.saved(model) as path:
             return function(path, *args, **kwargs)
 
     return cast(F, run)
 
 
+def _program(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None, dynamic_shapes: Any,
+             source_format: str | None, options: LoadOptions) -> Any:  # fmt: skip
+    """The ExportedProgram of what PyTorch has in memory, or of what the user's factory makes; None for a file."""
+    is_text = isinstance(model, PathLike)
+    if is_text and source_format != "pytorch":
+        return None
+    from netglot.frontends.pytorch import live
+
+    if is_text:
+        return live.made(str(model), options) if live.is_factory(str(model)) else None
+    if not live.is_model(model):
+        raise ConversionError(f"a {type(model).__name__} is neither a file's name nor a model of Keras or PyTorch")
+    return live.exported(model, args, kwargs, dynamic_shapes)
+
+
 @_from_memory
 def load(
     model: PathLike, weights: PathLike | None = None, *, source_format: str | None = None,
     inputs: Inputs | None = None, outputs: Sequence[str] = (), batch: int | None = None, mean: PathLike | None = None,
-    placeholders: bool = False, signature: str | None = None, tag: str | None = None,
+    placeholders: bool = False, signature: str | None = None, tag: str | None = None, args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None, dynamic_shapes: Any = None,
 ) -> Graph:  # fmt: skip
-    """Reads a model, a file or a Keras model in memory, into a Graph.
+    """Reads a model, a file or a Keras or PyTorch model in memory, into a Graph.
 
     inputs: shapes (or TensorSpec) for inputs by name; naming an inner tensor cuts the graph there. outputs: names of
     the tensors to compute, inner ones too. batch: size of every input's first axis. mean: a Caffe mean image
     (.binaryproto) that is subtracted from the first input. placeholders: weights may be missing (to inspect a network).
-    signature, tag: which part of a SavedModel.
+    signature, tag: which part of a SavedModel. args, kwargs, dynamic_shapes: for a torch.nn.Module, as
+    torch.export.export takes them.
     """
     options = _options(inputs, batch, mean, placeholders, tuple(outputs), signature, tag)
-    return _load(_model(model, weights, source_format, options, outputs))
+    program = _program(model, args, kwargs, dynamic_shapes, source_format, options)
+    return _load(_model(model, weights, source_format, options, outputs, program))
 
 
 def _options(
@@ -117,8 +136,11 @@ def _options(
 
 def _model(
     path: PathLike, weights: PathLike | None = None, source_format: str | None = None,
-    options: LoadOptions = LoadOptions(), outputs: Sequence[str] = (),
+    options: LoadOptions = LoadOptions(), outputs: Sequence[str] = (), program: Any = None,
 ) -> Model:  # fmt: skip
+    if program is not None:
+        name = path if isinstance(path, PathLike) else type(path).__name__
+        return Model(Path(name), None, formats.get("pytorch"), options, tuple(outputs), program)
     first, second = formats.files(Path(path), Path(weights) if weights else None)
     for item in (first, second):
         if item is not None and not item.exists():
@@ -132,7 +154,7 @@ def _model(
 
 
 def _load(model: Model) -> Graph:
-    graph: Graph = model.format.load(model.path, model.weights, model.options)
+    graph: Graph = model.format.load(model.program or model.path, model.weights, model.options)
     _cut(graph, model)
     if not graph.outputs:
         raise ConversionError("the network computes nothing: it has no outputs", Origin(str(model.path)))
@@ -210,14 +232,16 @@ def convert(
     target_format: str | None = None, inputs: Inputs | None = None, outputs: Sequence[str] = (),
     batch: int | None = None, mean: PathLike | None = None, io_layout: str = "keep", quantize: str | None = None,
     plugins: Iterable[PathLike] = (), verify: bool = True, samples: int = SAMPLES, rtol: float | None = None,
-    force: bool = False, signature: str | None = None, tag: str | None = None,
+    force: bool = False, signature: str | None = None, tag: str | None = None, args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None, dynamic_shapes: Any = None,
 ) -> Report:  # fmt: skip
-    """Converts `model` (a file, or a Keras model in memory) to `target` and verifies the result on random inputs.
+    """Converts `model` (a file, or a model of Keras or PyTorch) to `target` and verifies the result on random inputs.
 
-    weights to mean, signature, tag: as for load(); where the model leaves the batch size open, targets that need sizes
-    get 1. io_layout: "keep", "nchw" or "nhwc" for inputs and outputs of rank 4. quantize: None or "fp16". plugins:
-    Python files of the user's that register layers. verify, samples: whether, and on how many inputs. rtol: tolerance
-    relative to an output's largest value; by default 1e-5, or 1e-2 in half precision. force: replace a target.
+    weights to mean, signature to dynamic_shapes: as for load(); where the model leaves the batch size open, targets
+    that need sizes get 1. io_layout: "keep", "nchw" or "nhwc" for inputs and outputs of rank 4. quantize: None or
+    "fp16". plugins: Python files of the user's that register layers. verify, samples: whether, and on how many inputs.
+    rtol: tolerance relative to an output's largest value; by default 1e-5, or 1e-2 in half precision. force: replace a
+    target.
 
     Raises ConversionError for bad input, UnsupportedError (with every operator that can't be converted); then nothing
     is written. A result that is not equal is no error: see Report.ok.
@@ -230,7 +254,8 @@ def convert(
     to = _target(target, target_format, io_layout, quantize)
     options = _options(inputs, batch, mean, False, tuple(outputs), signature, tag)
     options = replace(options, default_batch=None if to.format.name == "onnx" else 1)  # the others need sizes
-    source = _model(model, weights, source_format, options, outputs)
+    program = _program(model, args, kwargs, dynamic_shapes, source_format, options)
+    source = _model(model, weights, source_format, options, outputs, program)
     require_free(to.path, force)
     graph = _load(source)
     report = Report(str(source.path), str(to.path), warnings=graph.warnings)
@@ -250,9 +275,25 @@ def _prove(report: Report, source: Model, graph: Graph, target: Target, samples:
 
     expected, actual = _open(source, graph), _open(Model(target.path, None, target.format))
     report.expected_by, report.computed_by = expected.name, actual.name
-    report.outputs, report.samples = differences(expected, actual, random_inputs(expected.inputs, samples), tame=True)
+    inputs = random_inputs(_as_fixed(expected, actual), samples, sizes=expected.sizes)
+    report.outputs, report.samples = differences(expected, actual, inputs, tame=True)
     if not report.ok:
         report.first_departure = _bisect(graph, target, report.rtol)
+
+
+def _as_fixed(expected: Runtime, actual: Runtime) -> list[Tensor]:
+    """The inputs of `expected` with the sizes that the target has fixed (the batch, say)."""
+    fixed = {tensor.name: tensor.shape for tensor in actual.inputs}
+    return [replace(tensor, shape=_narrowed(tensor.shape, fixed.get(tensor.name, ()))) for tensor in expected.inputs]
+
+
+def _narrowed(shape: Shape, fixed: Shape) -> Shape:
+    if is_static(shape) or len(shape) != len(fixed):
+        return shape
+    return tuple(
+        other if not isinstance(dim, int) and isinstance(other, int) and other > 0 else dim
+        for dim, other in zip(shape, fixed, strict=True)
+    )
 
 
 def _tolerance(graph: Graph, quantize: str | None) -> float:
@@ -265,8 +306,8 @@ def _tolerance(graph: Graph, quantize: str | None) -> float:
 
 def _open(source: Model, graph: Graph | None = None) -> Runtime:
     """The source's own runtime on its own file, where there is one; otherwise its graph on ONNX Runtime."""
-    if source.format.runtime and not source.changed and _runs_here(source.format):
-        runtime: Runtime = source.format.open(source.path)
+    if source.format.runtime and not source.changed and _runs_here(source):
+        runtime: Runtime = source.format.open(source.program or source.path)
         return runtime
     from netglot.runtimes.onnxruntime import OnnxRuntime
 
@@ -280,8 +321,11 @@ def open_model(path: PathLike, weights: PathLike | None = None) -> Runtime:
     return _open(_model(path, weights))
 
 
-def _runs_here(item: Format) -> bool:
-    return item.name != "coreml" or sys.platform == "darwin"
+def _runs_here(source: Model) -> bool:
+    if source.format.name == "pytorch":  # torch is not needed to read a .pt2, and no reference for TorchScript
+        has_torch = importlib.util.find_spec("torch") is not None
+        return has_torch and (source.program is not None or source.path.suffix == ".pt2")
+    return source.format.name != "coreml" or sys.platform == "darwin"
 
 
 def _bisect(graph: Graph, target: Target, rtol: float) -> str:

@@ -77,6 +77,16 @@ _READ: dict[str, list[Group]] = {
         Group("keras", "tf functions", "tf."),
     ],
     "tensorflow": [Group("tensorflow", "operators")],
+    "pytorch": [
+        Group("pytorch", "ATen overloads", "aten."),
+        Group("pytorch", "operators of quantised programs", "quantized_decomposed."),
+        Group("pytorch", "detection operators", "torchvision."),
+        Group("pytorch", "branches and loops", "higher_order."),
+        Group("pytorch", "operators on sizes", "_operator."),
+        Group("pytorch", "functions of sizes", "torch."),
+        Group("pytorch", "functions of numbers", "math."),
+    ],
+    "mxnet": [Group("mxnet", "operators")],
     "coreml": [Group("coreml-mil", "ML Program operators"), Group("coreml-nn", "neural network layers")],
 }
 
@@ -104,7 +114,8 @@ def to_markdown() -> str:
     parts = [_HEAD, "## Written: operators of the IR by target\n", _target_table()]
     parts.append("The ONNX writer writes all of them.\n")
     for group in [group for groups in _READ.values() for group in groups]:
-        parts += [f"## Read: {group.label} ({group.key})\n", ", ".join(f"`{op}`" for op in group.ops()) + "\n"]
+        if group.ops():
+            parts += [f"## Read: {group.label} ({group.key})\n", ", ".join(f"`{op}`" for op in group.ops()) + "\n"]
     return "\n".join(parts)
 
 

@@ -35,7 +35,8 @@ class Format:
     def save(self, graph: Any, path: Path, **options: Any) -> int:
         return int(self._module(self.writer, "written").save(graph, path, **options))
 
-    def open(self, path: Path) -> Any:
+    def open(self, path: Any) -> Any:
+        """The runtime of a file (or, for PyTorch, of a program in memory)."""
         module, name = self.runtime.split(":")
         return getattr(importlib.import_module(module), name)(path)
 
@@ -64,7 +65,8 @@ FORMATS = {
                takes_weights=True),
         Format("tensorflow", "TensorFlow", (".pb", ".pbtxt", ".meta"), reader="netglot.frontends.tensorflow",
                takes_weights=True),
-        Format("pytorch", "PyTorch", (".pt2", ".pt", ".pth"), reader="netglot.frontends.pytorch"),
+        Format("pytorch", "PyTorch", (".pt2", ".pt", ".pth"), reader="netglot.frontends.pytorch",
+               runtime="netglot.runtimes.pytorch:PyTorch"),
         Format("mxnet", "MXNet", ("-symbol.json", ".params"), reader="netglot.frontends.mxnet", takes_weights=True),
     )
 }  # fmt: skip

@@ -398,7 +398,7 @@ def test_inspect(here: Path) -> None:
 def test_formats() -> None:
     result = run("formats")
     assert result.exit_code == 0
-    for name in ("caffe", "onnx", "coreml", "tflite", "cpp", "to come"):
+    for name in ("caffe", "onnx", "coreml", "tflite", "cpp", "pytorch", "mxnet"):
         assert name in result.output
 
 

@@ -21,11 +21,15 @@ class Tensor:
 
 
 class Runtime(ABC):
-    """A loaded model. `name` says whose code computes it."""
+    """A loaded model. `name` says whose code computes it.
+
+    `sizes`: for the names in the shapes of its inputs, the smallest and the largest size (None: any), where it says so.
+    """
 
     name: str
     inputs: list[Tensor]
     outputs: list[Tensor]
+    sizes: Mapping[str, tuple[int, int | None]] = {}
 
     @abstractmethod
     def run(self, inputs: Arrays) -> dict[str, np.ndarray]:

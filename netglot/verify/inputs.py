@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,20 +11,33 @@ from netglot.errors import ConversionError, Origin
 from netglot.runtimes.base import Tensor
 
 Arrays = dict[str, np.ndarray]
+Sizes = Mapping[str, tuple[int, int | None]]
 
 # Kinds of samples, in turn: pixels as 0..1, centred, pixels as 0..255, and the edge that hides most bugs.
 KINDS = ("unit", "normal", "pixels", "zero")
 
 
-def random_inputs(tensors: Sequence[Tensor], samples: int, seed: int = 0) -> Iterator[Arrays]:
-    """`samples` sets of reproducible inputs. Unknown dimensions are 1 for the first axis and 3, 4, 5... for others."""
+def random_inputs(
+    tensors: Sequence[Tensor], samples: int, seed: int = 0, sizes: Sizes | None = None
+) -> Iterator[Arrays]:
+    """`samples` sets of reproducible inputs. Unknown dimensions are 1 for the first axis and 3, 4, 5... for others.
+
+    A dimension whose limits are known by its name (`sizes`) has another size within them in every sample.
+    """
     rng = np.random.default_rng(seed)
     for i in range(samples):
-        yield {tensor.name: _sample(rng, tensor, KINDS[i % len(KINDS)]) for tensor in tensors}
+        chosen = {name: _size(low, high, i) for name, (low, high) in (sizes or {}).items()}
+        yield {tensor.name: _sample(rng, tensor, KINDS[i % len(KINDS)], chosen) for tensor in tensors}
 
 
-def _sample(rng: np.random.Generator, tensor: Tensor, kind: str) -> np.ndarray:
-    shape = concrete(tensor.shape)
+def _size(low: int, high: int | None, sample: int) -> int:
+    """Small sizes, none of them twice as long as the limits allow; zero and one are cases of their own in torch."""
+    start = max(low, 2)
+    return start + sample if high is None or high >= start + sample else low + sample % (high - low + 1)
+
+
+def _sample(rng: np.random.Generator, tensor: Tensor, kind: str, sizes: Mapping[str, int]) -> np.ndarray:
+    shape = concrete([sizes.get(dim, dim) if isinstance(dim, str) else dim for dim in tensor.shape])
     if tensor.dtype.kind == "b":
         return rng.integers(0, 2, shape).astype(bool)
     if tensor.dtype.kind in "iu":

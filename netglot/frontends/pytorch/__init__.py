@@ -15,14 +15,13 @@ from netglot.frontends.pytorch.reader import to_graph
 from netglot.frontends.pytorch.sources import of_exported, read
 from netglot.ir.graph import Graph
 
-__all__ = ["Complex", "TorchBuilder", "aten", "load", "load_exported", "torch_op"]
+__all__ = ["Complex", "TorchBuilder", "aten", "load", "torch_op"]
 
 
-def load(path: Path, weights: Path | None = None, options: LoadOptions = LoadOptions()) -> Graph:
-    """Reads a .pt2 or a TorchScript .pt into a Graph. Inputs are called as `forward` calls them."""
-    return to_graph(decomposed(read(path, options)), options)
+def load(source: Path | Any, weights: Path | None = None, options: LoadOptions = LoadOptions()) -> Graph:
+    """Reads a .pt2, a TorchScript .pt, or a torch.export.ExportedProgram in memory, into a Graph.
 
-
-def load_exported(exported: Any, name: str = "module", options: LoadOptions = LoadOptions()) -> Graph:
-    """Reads a torch.export.ExportedProgram in memory; its weights are not copied."""
-    return to_graph(decomposed(of_exported(exported, name)), options)
+    Inputs are called as `forward` calls them. Weights are not copied.
+    """
+    program = read(source, options) if isinstance(source, Path) else of_exported(source, "module")
+    return to_graph(decomposed(program), options)

@@ -35,14 +35,15 @@ def unsafe_mutations(body: Body) -> dict[int, str]:
     if not any(is_in_place(call) for call in body.calls):
         return {}
     groups = _groups(body)
-    last = _last_reads(body)
+    made, last = {name: i for i, call in enumerate(body.calls) for name in call.outputs}, _last_reads(body)
     unsafe = {}
     for i, call in enumerate(body.calls):
         if not is_in_place(call) or not call.arguments:
             continue
         for target in names(call.arguments[0][1]):
             others = groups[target] - {target, *call.outputs}
-            other = next((name for name in sorted(others) if last.get(name, -1) > i), None)
+            stale = (name for name in sorted(others) if made.get(name, -1) < i < last.get(name, -1))
+            other = next(stale, None)  # what is made of the tensor later sees the change
             if other is not None:
                 unsafe[i] = other
     return unsafe

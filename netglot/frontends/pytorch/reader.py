@@ -128,11 +128,11 @@ class Reader:
         for i, call in enumerate(body.calls):
             if call.target in ASSERTIONS:
                 continue
-            origin = call.origin(self.program.file)
+            origin, g.target = call.origin(self.program.file), call.target
             try:
                 with g.at(origin):
                     if i in unsafe:
-                        raise g.unsupported(f"{call.target} changes a tensor that is also seen as '{unsafe[i]}'")
+                        raise g.unsupported(f"changes a tensor that is also seen as '{unsafe[i]}'")
                     results = self.call(g, body, call, known)
             except UnsupportedError as error:
                 self.problems += error.problems

@@ -38,6 +38,7 @@ def exported(program: Program) -> Any:
 
         loaded = serialize._dict_to_dataclass(schema.ExportedProgram, data)
         tensors = {name: _tensor(array) for name, array in program.weights.items()}
+        tensors |= {name: _parameter(tensors[name]) for name in _parameters(data) if name in tensors}
         return serialize.ExportedProgramDeserializer().deserialize(
             loaded, tensors, tensors, None, _unsafe_skip_version_check=True
         )
@@ -55,6 +56,17 @@ def _tensor(array: np.ndarray) -> Any:
             bits = {1: np.uint8, 2: np.int16}[array.dtype.itemsize]
             return torch.from_numpy(array.view(bits)).view(getattr(torch, array.dtype.name))
         return torch.from_numpy(array)
+
+
+def _parameters(data: Mapping[str, Any]) -> list[str]:
+    specs = data["graph_module"]["signature"]["input_specs"]
+    return [spec["parameter"]["parameter_name"] for spec in specs if "parameter" in spec]
+
+
+def _parameter(tensor: Any) -> Any:
+    import torch
+
+    return torch.nn.Parameter(tensor, requires_grad=False)
 
 
 def _sanitised(program: Program) -> dict[str, Any]:

@@ -1,0 +1,92 @@
+"""PyTorch: runs exported programs, from a .pt2 or in memory."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netglot.errors import ConversionError, Origin
+from netglot.frontends.options import LoadOptions
+from netglot.frontends.pytorch import sources, trusted
+from netglot.frontends.pytorch.archive import array
+from netglot.frontends.pytorch.arguments import Ref
+from netglot.frontends.pytorch.program import Program
+from netglot.runtimes.base import Arrays, Runtime, Tensor
+
+
+class PyTorch(Runtime):
+    """An exported program computed by torch, on one thread as the other references are.
+
+    The file is not opened by torch.export.load, which would unpickle and evaluate what is in it: see
+    netglot.frontends.pytorch.trusted. `sizes` are the limits of the program's open sizes.
+    """
+
+    def __init__(self, source: Path | Any) -> None:
+        import torch
+
+        self.name = f"PyTorch {torch.__version__}"
+        self._torch, self._origin = torch, Origin(str(source) if isinstance(source, Path) else "")
+        if isinstance(source, Path):
+            program = sources.read(source, LoadOptions())
+            self._exported = trusted.exported(program)
+        else:
+            program = sources.of_exported(source, "module")
+            self._exported = source
+        self._module = self._exported.graph_module
+        self._fixed = self._weights()
+        self.sizes = program.ranges
+        self.inputs = [_tensor(program, item.name) for item in program.inputs if item.kind == "user"]
+        self.outputs = [_tensor(program, value.name, name) for name, value in program.outputs if isinstance(value, Ref)]
+        self._kept = [
+            i for i, spec in enumerate(self._exported.graph_signature.output_specs)
+            if spec.kind.name in ("USER_OUTPUT", "LOSS_OUTPUT") and getattr(spec.arg, "name", None) is not None
+            and type(spec.arg).__name__ != "ConstantArgument"
+        ]  # fmt: skip
+
+    def _weights(self) -> dict[str, Any]:
+        """By the names of the graph's inputs: what the program holds itself."""
+        signature, tensors = self._exported.graph_signature, {**self._exported.constants, **self._exported.state_dict}
+        fixed: dict[str, Any] = {}
+        for spec in signature.input_specs:
+            if spec.target is not None:
+                fixed[spec.arg.name] = tensors[spec.target]
+            elif type(spec.arg).__name__ == "ConstantArgument":
+                fixed[spec.arg.name] = spec.arg.value
+        return fixed
+
+    def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        """The outputs by name. What the program changes in place (its buffers, its inputs) is changed in copies."""
+        torch = self._torch
+        given = {tensor.name: torch.from_numpy(np.array(inputs[tensor.name])) for tensor in self.inputs}
+        known = given | {
+            name: value.clone() if name.startswith("b_") and hasattr(value, "clone") else value
+            for name, value in self._fixed.items()
+        }
+        names = [spec.arg.name for spec in self._exported.graph_signature.input_specs]
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with torch.no_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                results = self._module(*(known[name] for name in names))
+        except Exception as error:  # torch's operators raise many kinds
+            what = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+            raise ConversionError(f"torch can't run it: {what}", self._origin) from None
+        finally:
+            torch.set_num_threads(threads)
+        kept = [results[i] for i in self._kept]
+        return {tensor.name: _array(item) for tensor, item in zip(self.outputs, kept, strict=True)}
+
+
+def _array(item: Any) -> np.ndarray:
+    return array(item) if hasattr(item, "detach") else np.array(item)
+
+
+def _tensor(program: Program, name: str, title: str = "") -> Tensor:
+    meta = program.body.metas.get(name)
+    if meta is None:
+        return Tensor(title or name, np.dtype(np.int64), ())
+    return Tensor(title or name, meta.dtype, meta.shape)
