@@ -43,7 +43,7 @@ class MXNetBuilder(FoldingBuilder):
     """A FoldingBuilder that knows the node it is called for.
 
     `layer` is that node; `read` says which of its outputs are read. `version` is the MXNet version that wrote the file
-    (10901 is 1.9.1, 800 is unknown and old). `reader` runs the bodies of control flow (`g.reader.run`). `placeholders`
+    (10901 is 1.9.1, 800 is unknown and old). `reader` runs the bodies of control flow (`g.reader.body`). `placeholders`
     lets weights be missing; `no_weights` says why they would be, `missing` which are.
     """
 

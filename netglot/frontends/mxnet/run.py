@@ -39,6 +39,14 @@ class Runner:
                 results[index] = self.layer(layer, results, frozenset(read[index]), g)
         return [self.entry(symbol.layers[head[0]], head, results, g) for head in symbol.heads]
 
+    def body(self, symbol: Symbol, arguments: Sequence[Value], g: MXNetBuilder) -> list[Value]:
+        """The outputs of a node's body (Layer.subgraphs) for `arguments`, in the order of its variables, built by g."""
+        found = self.run(symbol, dict(zip(symbol.variables, arguments, strict=True)), g)
+        values = [value for value in found if value is not None]
+        if len(values) < len(found):
+            raise UnsupportedError([])  # what it is has been noted
+        return values
+
     def entry(self, layer: Layer, entry: Entry, results: Mapping[int, Outputs], g: MXNetBuilder) -> Value | None:
         """What node `entry` computes; None where that is not supported."""
         index, output = entry
