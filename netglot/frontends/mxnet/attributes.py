@@ -28,9 +28,14 @@ _BRACKETS = {"(": ")", "[": "]"}
 def read_attributes(operator: Operator, layer: Layer) -> dict[str, Any]:
     """The keyword arguments for `operator`. What it does not know stays text, for the registry to refuse."""
     given = {name: text for name, text in layer.attributes.items() if name in operator.attributes or _matters(name)}
-    if operator.variadic and given.get("num_args") == str(len(layer.inputs)) and "num_args" not in operator.attributes:
+    if operator.variadic and "num_args" not in operator.attributes and given.get("num_args") == _arguments(layer):
         del given["num_args"]
     return {name: _attribute(name, text, operator.attributes, layer) for name, text in given.items()}
+
+
+def _arguments(layer: Layer) -> str:
+    """MXNet counts the bodies of control flow too."""
+    return str(len(layer.inputs) + len(layer.subgraphs))
 
 
 def _matters(name: str) -> bool:
