@@ -209,7 +209,10 @@ def _leaves(spec: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 
 def _keys(spec: Mapping[str, Any]) -> list[str]:
     context = spec.get("context")
-    found = json.loads(context) if isinstance(context, str) else context
+    try:
+        found = json.loads(context) if isinstance(context, str) else context
+    except ValueError:  # a kind of container that says no keys
+        return []
     if isinstance(found, list) and found and isinstance(found[0], list):
         found = found[0]  # a dataclass: its fields, and which of them are None
     return found if isinstance(found, list) and all(isinstance(key, str) for key in found) else []

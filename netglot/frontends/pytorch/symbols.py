@@ -25,7 +25,10 @@ _NODES = (
     ast.Expression, ast.Call, ast.Name, ast.Constant, ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp, ast.keyword,
     ast.operator, ast.unaryop, ast.cmpop, ast.boolop, ast.Load,
 )  # fmt: skip
+_GROWING = {"Pow", "PowByNatural", "FloatPow", "LShift"}
 _LONGEST = 10_000  # characters of an expression
+_POWERS = 8  # a power of a power of a power...
+_LARGEST = 1 << 63
 
 
 @lru_cache(maxsize=4096)
@@ -37,26 +40,44 @@ def checked(text: str) -> ast.expr:
         tree = ast.parse(text, mode="eval")
     except (SyntaxError, RecursionError, MemoryError):
         raise ValueError(f"the size '{text:.80}' is no expression") from None
-    for node in ast.walk(tree):
-        if not isinstance(node, _NODES) or not _is_harmless(node):
-            raise ValueError(f"the size '{text:.80}' is no arithmetic")
+    nodes = list(ast.walk(tree))
+    names = {
+        id(node.args[0]) for node in nodes if isinstance(node, ast.Call) and _called(node) == "Symbol" and node.args
+    }
+    powers = sum(isinstance(node, ast.Pow) or getattr(node, "id", "") in _GROWING for node in nodes)
+    if powers > _POWERS or not all(
+        isinstance(node, _NODES) and _is_harmless(node, names) and not _grows(node) for node in nodes
+    ):
+        raise ValueError(f"the size '{text:.80}' is no arithmetic")
     return tree.body
 
 
-def _is_harmless(node: ast.AST) -> bool:
+def _is_harmless(node: ast.AST, names: set[int]) -> bool:
+    """`names`: the arguments (by identity) that are the names of symbols; no other text is allowed."""
     if isinstance(node, ast.Call):
-        return isinstance(node.func, ast.Name) and node.func.id in _FUNCTIONS and _strings_belong(node)
+        return _called(node) in _FUNCTIONS
     if isinstance(node, ast.Name):
         return not node.id.startswith("_")
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return id(node) in names and node.value.isidentifier()
     if isinstance(node, ast.Constant):
-        return isinstance(node.value, (int, float, bool)) or (isinstance(node.value, str) and node.value.isidentifier())
+        return isinstance(node.value, (int, float)) and abs(node.value) < _LARGEST
     return not isinstance(node, ast.keyword) or isinstance(node.value, ast.Constant)
 
 
-def _strings_belong(node: ast.Call) -> bool:
-    """Text is only the name of a Symbol, or the digits of a Float."""
-    has_text = any(isinstance(arg, ast.Constant) and isinstance(arg.value, str) for arg in node.args)
-    return not has_text or getattr(node.func, "id", "") == "Symbol"
+def _called(node: ast.Call) -> str:
+    return node.func.id if isinstance(node.func, ast.Name) else ""
+
+
+def _grows(node: ast.AST) -> bool:
+    """Whether numbers can grow beyond bounds when it is evaluated: a power whose exponent is no small number."""
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, (ast.Pow, ast.LShift)) and not _is_small(node.right)
+    return isinstance(node, ast.Call) and _called(node) in _GROWING and not all(map(_is_small, node.args[1:]))
+
+
+def _is_small(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, int) and node.value <= 4
 
 
 def size(item: Mapping[str, Any]) -> Dim:
