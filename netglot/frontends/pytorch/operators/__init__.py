@@ -16,7 +16,6 @@ from netglot.frontends.pytorch.operators import (  # noqa: F401
     joining,
     linalg,
     loss,
-    nn,
     normalization,
     padding,
     pooling,
