@@ -66,11 +66,13 @@ class TorchBuilder(FoldingBuilder):
         self.reader = reader
         self.target = ""
         self.metas: list[Meta | None] = []
+        self._numbers: set[Value] = set()
 
     def inner(self, name: str) -> TorchBuilder:
         """A builder for a body, which sees what is known out here."""
         inner = TorchBuilder(Graph(name), self.reader)
         inner.origin, inner.target, inner._contents = self.origin, self.target, self._contents
+        inner._numbers = self._numbers
         return inner
 
     def unsupported(self, what: str, hint: str = "") -> UnsupportedError:
@@ -89,8 +91,17 @@ class TorchBuilder(FoldingBuilder):
 
     def promoted(self, *operands: Operand, floating: bool = False) -> list[Value]:
         """The operands as tensors of the one type that torch would compute in (see promotion.result_type)."""
-        dtype = result_type(operands, floating=floating)
+        dtype = self.result_type(*operands, floating=floating)
         return [self.number(operand, dtype) for operand in operands]
+
+    def result_type(self, *operands: Operand | None, floating: bool = False) -> np.dtype:
+        """The type that torch would compute in; a number that the network computes counts as a Python number."""
+        return result_type(operands, floating=floating, numbers=self._numbers)
+
+    def as_number(self, x: Value) -> Value:
+        """`x`, a scalar, which is no tensor for torch but a number (a SymInt, SymFloat or SymBool)."""
+        self._numbers.add(x)
+        return x
 
     def plain(self, op: str, *inputs: Value, **attributes: Any) -> Any:
         """Adds a node that stays, even where its result is known."""
@@ -110,7 +121,7 @@ class TorchBuilder(FoldingBuilder):
         if known is not None and len(known) == 1 and isinstance(known[0], int):
             return known[0]
         scalar: Value = x if x.shape == () else self.Reshape(x, np.empty(0, np.int64))
-        return self.cast(scalar, np.int64)
+        return self.as_number(self.cast(scalar, np.int64))
 
     def shape(self, sizes: Sequence[Size]) -> Value:
         """`sizes` as an int64 tensor of rank 1."""

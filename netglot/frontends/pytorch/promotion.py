@@ -6,7 +6,7 @@ operand of a lower rank counts only where its category (bool, integer, float, co
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 import ml_dtypes
@@ -18,11 +18,18 @@ _BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 _DEFAULT = np.dtype(np.float32)
 
 
-def result_type(operands: Iterable[Any], *, floating: bool = False) -> np.dtype:
-    """The dtype that torch computes in. `floating`: of an operator that makes floats of integers (division, exp)."""
+def result_type(
+    operands: Iterable[Any], *, floating: bool = False, numbers: Container[Value] = frozenset()
+) -> np.dtype:  # fmt: skip
+    """The dtype that torch computes in. `floating`: of an operator that makes floats of integers (division, exp).
+
+    `numbers`: those operands that are scalars in the graph but Python numbers in torch.
+    """
     groups: list[list[np.dtype]] = [[], [], []]
     for operand in operands:
-        if isinstance(operand, Value):
+        if isinstance(operand, Value) and operand in numbers:
+            groups[2].append(_of_number(_dtype(operand).type(0).item()))
+        elif isinstance(operand, Value):
             groups[0 if operand.shape is None or operand.rank else 1].append(_dtype(operand))
         elif operand is not None:
             groups[2].append(_of_number(operand))

@@ -85,7 +85,7 @@ class Reader:
         meta = self.program.body.metas.get(name)
         spec = self.options.inputs.get(name, TensorSpec())
         if meta is None:
-            return self.g.graph.add_input(name, spec.dtype or np.dtype(np.int64), ())
+            return self.g.as_number(self.g.graph.add_input(name, spec.dtype or np.dtype(np.int64), ()))
         shape = self.fitting(name, meta.shape)
         if spec.dtype is not None and spec.dtype != meta.dtype:
             what = f"the program was exported for '{name}' as {meta.dtype}; --input can't make it {spec.dtype}"
@@ -151,32 +151,12 @@ class Reader:
             return [None] * len(call.outputs)  # it reads what could not be computed
         g.target, g.metas = call.target, [body.metas.get(name) for name in call.outputs]
         arguments = [(name, self.value(g, value, known)) for name, value in call.arguments]
-        results = self.invoke(g, operator, arguments)
+        results = invoke(g, operator, arguments)
         if in_place and isinstance(call.arguments[0][1], Ref):
-            results = [self.as_before(g, arguments[0][1], results[0]), *results[1:]]
+            results = [as_before(g, arguments[0][1], results[0]), *results[1:]]
             known[call.arguments[0][1].name] = results[0]
         self.check(call, g.metas, results)
         return results
-
-    def as_before(self, g: TorchBuilder, before: Any, result: Any) -> Any:
-        """In place, a tensor keeps its type and shape."""
-        if isinstance(before, Value) and isinstance(result, Value) and before.dtype is not None:
-            result = g.cast(result, before.dtype)
-            if before.shape != result.shape:
-                result = g.Expand(result, g.Shape(before))
-        return result
-
-    def invoke(self, g: TorchBuilder, operator: Operator, arguments: list[tuple[str, Any]]) -> list[Any]:
-        inputs, attributes = _bound(operator, arguments)
-        if not operator.options.get("complex") and any(isinstance(value, Complex) for _, value in arguments):
-            raise g.unsupported("of complex numbers", "View them as pairs of real ones (torch.view_as_real).")
-        try:
-            result = operator(g, inputs, attributes)
-        except SignatureError as error:
-            raise UnsupportedError(f"{g.target}: {error}", g.origin) from None
-        except (ValueError, ArithmeticError, IndexError, MemoryError, AssertionError) as error:
-            raise ConversionError(f"{g.target} with these arguments: {error}", g.origin) from None
-        return list(result) if isinstance(result, (tuple, list)) else [result]
 
     def check(self, call: Call, metas: Sequence[Meta | None], results: Sequence[Any]) -> None:
         """What torch recorded of the outputs is what was computed: the net under every mapping."""
@@ -254,6 +234,28 @@ class _Weight:
     def __init__(self, target: str) -> None:
         self.target = target
         self.value: Value | None = None
+
+
+def as_before(g: TorchBuilder, before: Any, result: Any) -> Any:
+    """In place, a tensor keeps its type and shape."""
+    if isinstance(before, Value) and isinstance(result, Value) and before.dtype is not None:
+        result = g.cast(result, before.dtype)
+        if before.shape != result.shape:
+            result = g.Expand(result, g.Shape(before))
+    return result
+
+
+def invoke(g: TorchBuilder, operator: Operator, arguments: list[tuple[str, Any]]) -> list[Any]:
+    inputs, attributes = _bound(operator, arguments)
+    if not operator.options.get("complex") and any(isinstance(value, Complex) for _, value in arguments):
+        raise g.unsupported("of complex numbers", "View them as pairs of real ones (torch.view_as_real).")
+    try:
+        result = operator(g, inputs, attributes)
+    except SignatureError as error:
+        raise UnsupportedError(f"{g.target}: {error}", g.origin) from None
+    except (ValueError, ArithmeticError, IndexError, MemoryError, AssertionError) as error:
+        raise ConversionError(f"{g.target} with these arguments: {error}", g.origin) from None
+    return list(result) if isinstance(result, (tuple, list)) else [result]
 
 
 def _bound(operator: Operator, arguments: list[tuple[str, Any]]) -> tuple[list[Any], dict[str, Any]]:
