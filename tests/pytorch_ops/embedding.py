@@ -43,7 +43,8 @@ ROWS = [
     Row("embedding_bag", TABLE, I, T(5, dtype="int64"), False, 1, False, None, True, row_values=[FEED, UNEVEN],
         name="last offset", row_dynamic=True, **ONLY),
     *(Row("embedding_bag.padding_idx", TABLE, I, T(4, dtype="int64"), False, mode, False, None, False, 4,
-          row_values=[FEED, np.array([0, 1, 3, 6])], name=f"mode {mode}", row_dynamic=True, **ONLY) for mode in range(3)),
+          row_values=[FEED, np.array([0, 1, 3, 6])], name=f"mode {mode}", row_dynamic=True, **ONLY)
+      for mode in range(3)),
     Row("embedding_bag.padding_idx", TABLE, I, np.array([0, 3, 6]), False, 1, False, None, False, -6,
         row_values=[FEED], name="even, from the end", **ONLY),
     Row("embedding_bag.padding_idx", TABLE, I, np.array([0, 3, 6]), False, 2, False, None, False, None,
