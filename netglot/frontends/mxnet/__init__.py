@@ -6,6 +6,7 @@ from netglot.frontends.mxnet import (  # noqa: F401  (they register their operat
     dense,
     elementwise,
     normalization,
+    output,
     pooling,
     shape,
 )

@@ -1,4 +1,4 @@
-"""Activations."""
+"""Activations and softmaxes."""
 
 from __future__ import annotations
 
@@ -46,30 +46,10 @@ def _slopes(g: MXNetBuilder, data: Value, gamma: Value | None) -> Value:
     return g.Reshape(slopes, [-1] + [1] * max(0, data.rank - 2))
 
 
-@mxnet_op("SoftmaxOutput", "Softmax", labels=("label",))
-def softmax_output(
-    g: MXNetBuilder, data: Value, label: Value | None = None, *, grad_scale: float = 1.0, ignore_label: float = -1.0,
-    multi_output: bool = False, use_ignore: bool = False, preserve_shape: bool = False, normalization: str = "null",
-    out_grad: bool = False, smooth_alpha: float = 0.0,
-) -> Value:  # fmt: skip
-    """softmax_output-inl.h; all but multi_output and preserve_shape is about the gradient."""
-    if multi_output or preserve_shape:
-        return g.Softmax(data, axis=1 if multi_output else -1)
-    return _softmax_of_rows(g, data)
-
-
 @mxnet_op("SoftmaxActivation")
 def softmax_activation(g: MXNetBuilder, data: Value, *, mode: Literal["channel", "instance"] = "instance") -> Value:
     """softmax_activation-inl.h. "instance" is over the last axis, not over all of an instance as its page says."""
     return g.Softmax(data, axis=1 if mode == "channel" else -1)
-
-
-def _softmax_of_rows(g: MXNetBuilder, data: Value) -> Value:
-    """Over all axes but the first together."""
-    if data.rank <= 2:
-        return g.Softmax(data, axis=-1)
-    rows = g.Softmax(g.Flatten(data, axis=1), axis=1)
-    return g.reshaped(rows, data.shape or (), dynamic=g.Shape(data))
 
 
 @mxnet_op("softmax")
@@ -77,9 +57,51 @@ def softmax(
     g: MXNetBuilder, data: Value, length: Value | None = None, *, axis: int = -1, temperature: float | None = None,
     dtype: _FLOATS | None = None, use_length: bool | None = False,
 ) -> Value:  # fmt: skip
-    """softmax-inl.h: of data / temperature."""
+    """softmax-inl.h: of data / temperature, along the first `length` places of the axis; the others get 0."""
+    axis = g.axis(data, axis)
+    x = _cooled(g, data, temperature)
+    if not use_length or length is None:
+        return _typed(g, g.Softmax(x, axis=axis), dtype)
+    inside = _inside(g, data, length, axis)
+    y = g.Softmax(g.Where(inside, x, float(np.finfo(x.dtype).min)), axis=axis)
+    return _typed(g, g.Where(inside, y, 0.0), dtype)
+
+
+@mxnet_op("log_softmax")
+def log_softmax(
+    g: MXNetBuilder, data: Value, *, axis: int = -1, temperature: float | None = None, dtype: _FLOATS | None = None,
+    use_length: bool | None = False,
+) -> Value:  # fmt: skip
+    _refuse_length(g, use_length)
+    return _typed(g, g.LogSoftmax(_cooled(g, data, temperature), axis=g.axis(data, axis)), dtype)
+
+
+@mxnet_op("softmin")
+def softmin(
+    g: MXNetBuilder, data: Value, *, axis: int = -1, temperature: float | None = None, dtype: _FLOATS | None = None,
+    use_length: bool | None = False,
+) -> Value:  # fmt: skip
+    _refuse_length(g, use_length)
+    return _typed(g, g.Softmax(g.Neg(_cooled(g, data, temperature)), axis=g.axis(data, axis)), dtype)
+
+
+def _refuse_length(g: MXNetBuilder, use_length: bool | None) -> None:
     if use_length:
-        raise g.unsupported("use_length is not supported")
-    x = data if temperature in (None, 1.0) else g.Div(data, np.array(temperature, data.dtype))
-    y = g.Softmax(x, axis=g.axis(data, axis))
+        raise g.unsupported("use_length is not supported, it has no input for the lengths")
+
+
+def _cooled(g: MXNetBuilder, x: Value, temperature: float | None) -> Value:
+    return x if temperature in (None, 1.0) else g.Div(x, np.array(temperature, x.dtype))
+
+
+def _typed(g: MXNetBuilder, y: Value, dtype: _FLOATS | None) -> Value:
     return y if dtype is None else g.cast(y, dtype)
+
+
+def _inside(g: MXNetBuilder, x: Value, length: Value, axis: int) -> Value:
+    """Which places along the axis are before their length."""
+    size = x.shape[axis] if x.shape else None
+    if not isinstance(size, int):
+        raise g.unsupported(f"use_length needs the size of axis {axis}")
+    places = np.arange(g.affordable(size)[0]).reshape([-1] + [1] * (x.rank - axis - 1))
+    return g.Less(places, g.cast(g.Unsqueeze(length, [axis]), np.int64))

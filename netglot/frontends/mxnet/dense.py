@@ -6,7 +6,7 @@ from netglot.frontends.mxnet.builder import MXNetBuilder, mxnet_op
 from netglot.ir.graph import Value
 
 
-@mxnet_op("FullyConnected")
+@mxnet_op("FullyConnected", "_sparse_FullyConnected")
 def fully_connected(
     g: MXNetBuilder, data: Value, weight: Value, bias: Value | None = None, *, num_hidden: int, no_bias: bool = False,
     flatten: bool = True,
