@@ -1,8 +1,8 @@
 """Imports coremltools without what it would drag in.
 
-`import coremltools` imports torch, TensorFlow, scikit-learn, XGBoost and SciPy where they are installed, in case a
-model of theirs is to be converted: 3.4 s and 358 MB instead of 0.4 s and 90 MB. netglot needs none of them, so they are
-hidden while coremltools is imported. One that is imported already, or later, is left as it is.
+`import coremltools` imports torch, TensorFlow, scikit-learn, XGBoost, SciPy, transformers and others where they are
+installed, in case a model of theirs is to be converted: 3.4 s and 358 MB instead of 0.4 s and 90 MB. netglot needs none
+of them, so they are hidden while coremltools is imported. One that is imported already, or later, is left as it is.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from typing import Any
 
 from netglot.errors import ConversionError
 
-_UNWANTED = ("torch", "tensorflow", "sklearn", "xgboost", "scipy")
+_UNWANTED = (
+    "torch", "tensorflow", "sklearn", "xgboost", "scipy", "torchvision", "torchaudio", "executorch", "torchao",
+    "transformers",
+)  # fmt: skip
 _PROTO = "netglot._coreml_proto"  # the package that stands for coremltools.proto where coremltools is not imported
 
 

@@ -14,16 +14,24 @@ _ROUNDS = 4  # a decomposition may hold operators that must be decomposed themse
 
 
 def decomposed(program: Program) -> Program:
-    """A program of known operators only, as far as torch can make it; what is left, the reader reports."""
+    """A program of known operators only, as far as torch can make it.
+
+    Where something is left, the program as it was: the reader reports its operators, which the user's code names.
+    """
+    result = program
     for _ in range(_ROUNDS):
-        unknown = {target for target in program.targets() if not is_known(target)}
-        if not (unknown or _needs_functions(program)) or program.serialised is None:
-            return program
-        further = _rewritten(program, unknown)
-        if further is None or further.targets() == program.targets():
-            return program
-        program = further
-    return program
+        unknown = _unknown(result)
+        if not (unknown or _needs_functions(result)) or result.serialised is None:
+            return result
+        further = _rewritten(result, unknown)
+        if further is None or further.targets() == result.targets():
+            break
+        result = further
+    return program if _unknown(result) or _needs_functions(result) else result
+
+
+def _unknown(program: Program) -> set[str]:
+    return {target for target in program.targets() if not is_known(target)}
 
 
 def _needs_functions(program: Program) -> bool:
