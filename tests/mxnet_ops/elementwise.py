@@ -76,7 +76,7 @@ ROWS = [
     *(Row(op, {"scalar": 1.7, "is_int": False}, [Y], "targets", targets=ALL) for op in OF_NUMBER if op[1].islower()),
     *(
         Row(op, {"scalar": 3.0}, [WHOLE], "whole")
-        for op in OF_NUMBER if op[1].islower() and "hypot" not in op and "r" != op[1]
+        for op in OF_NUMBER if op[1].islower() and "hypot" not in op and op[1] != "r"
     ),
     Row("_plus_scalar", {"scalar": 3.7}, [WHOLE], "cut off"),
     Row("_plus_scalar", {"scalar": 3.7, "is_int": False}, [WHOLE], "promoted"),
@@ -89,7 +89,7 @@ ROWS = [
     *(row for name in ANY_SIGN for row in unary(name, X)),
     *(row for name in LARGE for row in unary(name, In((2, 3, 5), low=1.1))),
     *(row for name in SMALL for row in unary(name, In((2, 3, 5), low=-0.9, high=0.9))),
-    *(Row(name, {}, [Y], "targets", targets=ALL) for name in ("round", "rint", "fix", "cbrt", "log2", "log1p", "expm1")),
+    *(Row(name, {}, [Y], "targets", targets=ALL) for name in ("round", "rint", "fix", "cbrt", "log2", "expm1")),
     *(Row(name, {}, [In((2, 5))], "halves", values={"data0": HALVES}) for name in ("round", "rint", "fix", "floor")),
     *(Row(name, {}, [WHOLE], "whole") for name in ("abs", "sign", "round", "floor", "square", "negative", "relu")),
     Row("_npi_absolute", {}, [X], np_shape=True),
