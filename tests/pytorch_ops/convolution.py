@@ -34,6 +34,8 @@ ROWS = [
         row_dynamic=True),
     Row("conv_transpose2d.input", T(2, 4, 5, 6), _w(4, 3, 3, 2), _w(3), [2, 1], row_targets=_ALL, name="plain"),
     Row("conv_transpose2d.input", T(4, 5, 6), _w(4, 3, 3, 2), None, [1], [1, 0], name="unbatched"),
+    Row("conv_transpose2d.input", T(2, 4, 5, 6), _w(4, 3, 3, 2), _w(3), [1, 3], [1, 0], [2, 2], 1, [3, 1],
+        row_dynamic=True, name="output_padding beyond"),
     Row("conv_transpose3d.input", T(1, 2, 3, 4, 5), _w(2, 3, 2, 3, 2), _w(3), [1, 2, 3], [0, 1, 1], [0, 1, 2],
         row_dynamic=True),
     Row("convolution", T(2, 4, 7, 9), _w(6, 2, 3, 5), _w(6), [2, 1], [1, 2], [1, 1], False, [0, 0], 2,

@@ -26,6 +26,9 @@ def _nearest(name: str) -> list[Row]:
         Row(f"{name}2d.vec", _X2, None, [1.3, 0.7], row_dynamic=True, name="odd scales"),
         Row(f"{name}2d.vec", _X2, None, [1.5, 0.75], row_dynamic=True, name="exact scales"),
         Row(f"{name}2d.vec", _X2, [8, 3], None, row_dynamic=True, name="sizes"),
+        Row(f"{name}2d.vec", _X2, None, [1.15, 2.1], row_dynamic=True, name="scales of no effect"),
+        Row(f"{name}2d.vec", _X2, None, [1.125, 2.125], row_dynamic=True, name="exact scales of no effect"),
+        Row(f"{name}3d.vec", _X3, None, [1.15, 2.1, 1.0], row_dynamic=True, name="scales of no effect"),
         Row(f"{name}3d", _X3, [7, 3, 9], row_dynamic=True),
         Row(f"{name}3d", _X3, [6, 7, 9], 1.5, 1.5, 1.3, row_dynamic=True, name="scales"),
         Row(f"{name}3d.vec", _X3, None, [2.0, 1.5, 0.5], row_dynamic=True),
@@ -43,10 +46,11 @@ def _smooth(name: str, x: In, sizes: list[int], targets: tuple[str, ...] = ()) -
         Row(name, x, [1] * rank, True, row_dynamic=not aa, name="one corner"),
         Row(name, x, other, False, *odd, row_dynamic=not aa, name="scales"),
         Row(name, x, [size + 1 for size in other], False, *odd, row_dynamic=not aa, name="sizes beside scales"),
-        Row(name, x, other, True, *odd, row_dynamic=not aa, name="corners, scales"),
+        Row(name, x, other, True, *odd, row_dynamic=not aa, name="corners and scales"),
         Row(f"{name}.vec", x, sizes, False, None, row_dynamic=True, row_targets=targets),
         Row(f"{name}.vec", x, None, False, odd, row_dynamic=not aa, name="odd scales"),
         Row(f"{name}.vec", x, None, False, exact, row_dynamic=True, name="exact scales"),
+        Row(f"{name}.vec", x, None, False, [1.125, 1.05, 1.1][:rank], row_dynamic=not aa, name="scales of no effect"),
         Row(f"{name}.vec", x, None, True, exact, row_dynamic=not aa, row_targets=targets, name="corners"),
     ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netglot.frontends.pytorch.builder import Size, TorchBuilder, aten
-from netglot.frontends.pytorch.operators.spatial import Ints, batched, spread, unbatched
+from netglot.frontends.pytorch.operators.spatial import Ints, batched, per_channel, spread, unbatched
 from netglot.ir.graph import Value
 
 Sizes = Sequence[Size]
@@ -45,12 +45,30 @@ def conv_transpose(
     """The weight is [inputs, outputs / groups, ...], as in ONNX."""
     spatial = weight.rank - 2
     x, added = batched(g, x, spatial)
+    strides, more = spread(stride, spatial, g, "stride"), spread(output_padding, spatial, g, "output_padding")
+    pads, dilations = spread(padding, spatial, g, "padding"), spread(dilation, spatial, g, "dilation")
+    at_end, more, beyond = _beyond(pads, more, strides)
     y = g.ConvTranspose(
-        x, weight, bias, strides=spread(stride, spatial, g, "stride"), pads=spread(padding, spatial, g, "padding") * 2,
-        output_padding=spread(output_padding, spatial, g, "output_padding"),
-        dilations=spread(dilation, spatial, g, "dilation"), group=g.known(groups, "groups"),
+        x, weight, None if any(beyond) else bias, strides=strides, pads=(*pads, *at_end), output_padding=more,
+        dilations=dilations, group=g.known(groups, "groups"),
     )  # fmt: skip
+    if any(beyond):
+        y = g.Pad(y, [0] * (spatial + 4) + list(beyond), g.number(0, x.dtype))
+        y = y if bias is None else g.Add(y, per_channel(g, bias, x.rank))
     return unbatched(g, y, added)
+
+
+def _beyond(pads: Ints, more: Ints, strides: Ints) -> tuple[Ints, Ints, Ints]:
+    """The padding at the end, output_padding, and what lies beyond all windows.
+
+    output_padding undoes padding at the end. ONNX Runtime takes it up to the stride, torch up to the dilation: it is
+    then said as less padding, and what is left over is empty.
+    """
+    large = [extra >= stride for extra, stride in zip(more, strides, strict=True)]
+    triples = list(zip(pads, more, large, strict=True))
+    at_end = tuple(max(pad - extra, 0) if big else pad for pad, extra, big in triples)
+    kept = tuple(0 if big else extra for _, extra, big in triples)
+    return at_end, kept, tuple(max(extra - pad, 0) if big else 0 for pad, extra, big in triples)
 
 
 @aten("convolution")

@@ -8,7 +8,7 @@ sizes or the scales: where torch's two disagree, elements are gathered and weigh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,6 +30,7 @@ class Mode:
     half_pixel: bool = True
     align_corners: bool = False
     antialias: bool = False
+    plane: bool = False  # of two axes
 
     @property
     def attributes(self) -> dict[str, object]:
@@ -46,6 +47,13 @@ class Mode:
     @property
     def cubic(self) -> float:
         return -0.5 if self.antialias else -0.75
+
+    @property
+    def whole(self) -> tuple[int, ...]:
+        """The ratios of the sizes at which torch's kernels overlook a scale that says otherwise (1.1 of 5 is 5)."""
+        if self.name == "nearest":
+            return (1, 2) if self.plane and not self.half_pixel else ()
+        return (1,) if self.name == "linear" or self.antialias else ()
 
 
 @dataclass(frozen=True)
@@ -132,7 +140,7 @@ def smooth_vec(
 
 
 def _nearest(g: TorchBuilder) -> Mode:
-    return Mode("nearest", half_pixel="exact" in g.target)
+    return Mode("nearest", half_pixel="exact" in g.target, plane=spatial_rank(g) == 2)
 
 
 def _smooth(g: TorchBuilder, align_corners: bool) -> Mode:
@@ -165,8 +173,10 @@ def _axes(g: TorchBuilder, x: Value, sizes: Sizes, scales: Sequence[float | None
 
 
 def _is_exact(scale: float) -> bool:
-    """Whether a product with it is exact in float32, in which ONNX Runtime computes the sizes."""
-    return scale * 1024 == int(scale * 1024) and scale <= 1024
+    """Whether scales alone say it all for any size: products are exact in float32, in which ONNX Runtime computes the
+    sizes, and none is one of Mode.whole by chance (that of one element aside, of which all are copies).
+    """
+    return scale * 1024 == int(scale * 1024) and scale <= 1024 and not (1 < scale < 1.5 or 2 < scale < 2.5)
 
 
 def _scaled(g: TorchBuilder, size: Size, scale: float) -> Size:
@@ -178,6 +188,7 @@ def _scaled(g: TorchBuilder, size: Size, scale: float) -> Size:
 
 def _resized(g: TorchBuilder, x: Value, axes: Sequence[Axis], mode: Mode) -> Value:
     _check_type(g, x, mode)
+    axes = [_without_idle_scale(axis, mode) for axis in axes]
     if not _must_gather(x):
         if all(_sizes_suffice(axis, mode) for axis in axes):
             where = [axis.axis for axis in axes]
@@ -188,6 +199,12 @@ def _resized(g: TorchBuilder, x: Value, axes: Sequence[Axis], mode: Mode) -> Val
     for axis in axes:
         x = _along(g, x, axis, mode)
     return x
+
+
+def _without_idle_scale(axis: Axis, mode: Mode) -> Axis:
+    if isinstance(axis.size, int) and axis.out in [axis.size * ratio for ratio in mode.whole]:
+        return replace(axis, scale=None)
+    return axis
 
 
 def _check_type(g: TorchBuilder, x: Value, mode: Mode) -> None:
@@ -228,6 +245,8 @@ def _scale_suffices(axis: Axis, mode: Mode) -> bool:
     if mode.align_corners or not isinstance(size, int) or not isinstance(out, int) or not size or not out:
         return False
     ratio = _F32(_ratio(axis))
+    if out == size and ratio != 1:
+        return False  # ONNX Runtime copies
     if int(_F32(size) * ratio) != out or int(size * float(ratio)) != out:
         return False
     return mode.name != "nearest" or _reads_alike(axis, size, out, mode, ratio)
@@ -248,7 +267,7 @@ def _step32(axis: Axis, size: int, out: int) -> np.float32:
     return _F32(size) / _F32(out) if axis.scale is None else _F32(1 / axis.scale)
 
 
-# ------------------------------------------------------------------------------------------------------------ one by one
+# ---------------------------------------------------------------------------------------------------------- one by one
 
 
 def _along(g: TorchBuilder, x: Value, axis: Axis, mode: Mode) -> Value:
@@ -290,14 +309,18 @@ def _coordinates(g: TorchBuilder, axis: Axis, mode: Mode) -> Value:
 
 
 def _step(g: TorchBuilder, axis: Axis, mode: Mode, dtype: type) -> Value:
-    if not mode.align_corners and axis.scale is not None:
-        return g.constant(1 / axis.scale, dtype)
+    """Inputs per output."""
     size, out = (g.cast(_int(g, count), dtype) for count in (axis.size, axis.out))
-    if not mode.align_corners:
-        return g.Div(size, out)
     one = g.constant(1, dtype)
-    spans = g.Where(g.Greater(out, one), g.Sub(size, one), g.constant(0, dtype))
-    return g.Div(spans, g.Max(g.Sub(out, one), one))
+    if mode.align_corners:
+        spans = g.Where(g.Greater(out, one), g.Sub(size, one), g.constant(0, dtype))
+        return g.Div(spans, g.Max(g.Sub(out, one), one))
+    if axis.scale is None:
+        return g.Div(size, out)
+    step = g.constant(1 / axis.scale, dtype)
+    for ratio in mode.whole:
+        step = g.Where(g.Equal(out, g.Mul(size, g.constant(ratio, dtype))), g.constant(1 / ratio, dtype), step)
+    return step
 
 
 def _int(g: TorchBuilder, size: Size) -> Value:
@@ -339,7 +362,10 @@ def _antialiased(g: TorchBuilder, x: Value, axis: Axis, mode: Mode) -> Value:
     if not isinstance(axis.size, int) or not isinstance(axis.out, int):
         raise g.unsupported("antialias with these scales or corners, of open size")
     g.affordable(axis.size, axis.out)
-    matrix = g.constant(_windows(axis, axis.size, axis.out, mode).astype(x.dtype))
+    shares = _windows(axis, axis.size, axis.out, mode)
+    if not np.isfinite(shares).all():
+        raise g.unsupported("antialias with scales that look beyond the input")
+    matrix = g.constant(shares.astype(x.dtype))
     if axis.axis == x.rank - 1:
         return g.MatMul(x, matrix)
     return g.MatMul(g.Transpose(matrix, perm=[1, 0]), x)
@@ -358,7 +384,8 @@ def _windows(axis: Axis, size: int, out: int, mode: Mode) -> np.ndarray:
     place = np.arange(size)[:, None]
     weights = _kernel(np.abs(place - centre + 0.5) / stretch, mode)
     weights = np.where((place >= low) & (place < high), weights, 0)
-    return np.asarray(weights / weights.sum(axis=0))
+    with np.errstate(all="ignore"):
+        return np.asarray(weights / weights.sum(axis=0))
 
 
 def _kernel(t: np.ndarray, mode: Mode) -> np.ndarray:
