@@ -25,14 +25,28 @@ _INSIDE = re.compile(r"(^|/)torch/")  # frames of torch itself
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """What torch says of a tensor: its element type and shape."""
+    """What torch says of a tensor: its element type and shape; whether it lies in memory in order, from the start."""
 
     dtype: np.dtype
     shape: tuple[Dim, ...]
+    is_dense: bool = True
 
     @staticmethod
     def of(meta: Mapping[str, Any]) -> Meta:
-        return Meta(scalar_type(int(meta["dtype"])), tuple(symbols.size(item) for item in meta["sizes"]))
+        shape = tuple(symbols.size(item) for item in meta["sizes"])
+        return Meta(scalar_type(int(meta["dtype"])), shape, _is_dense(meta, shape))
+
+
+def _is_dense(meta: Mapping[str, Any], shape: tuple[Dim, ...]) -> bool:
+    """Whether the strides are those of a tensor of static shape that is contiguous in a memory of its own."""
+    if "strides" not in meta or symbols.size(meta.get("storage_offset") or {"as_int": 0}) != 0:
+        return False
+    step = 1
+    for dim, stride in zip(reversed(shape), reversed(meta["strides"]), strict=True):
+        if not isinstance(dim, int) or (dim != 1 and symbols.size(stride) != step):
+            return False
+        step *= dim
+    return True
 
 
 @dataclass(frozen=True, slots=True)
