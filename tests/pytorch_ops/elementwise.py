@@ -73,8 +73,6 @@ _UNARY = [
 
 ROWS = [
     *_UNARY,
-    *(Row(name, T(2, 3), name="of reals") for name in
-      ("resolve_conj", "resolve_neg", "conj", "conj_physical", "real")),
     Row("sign", T(2, 3, dtype="bool"), name="bool"),
     Row("sign", T(8), name="edges", row_values=[EDGES[:8]]),
     Row("signbit", T(2, 3, dtype="bool"), name="bool"),

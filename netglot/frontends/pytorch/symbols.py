@@ -6,6 +6,7 @@ It is untrusted. It is parsed here, and only expressions of known functions over
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -26,6 +27,7 @@ _NODES = (
     ast.operator, ast.unaryop, ast.cmpop, ast.boolop, ast.Load,
 )  # fmt: skip
 _GROWING = {"Pow", "PowByNatural", "FloatPow", "LShift"}
+_DIGITS = re.compile(r"-?\d{1,20}(\.\d{0,40})?(e[+-]?\d{1,3})?")
 _LONGEST = 10_000  # characters of an expression
 _POWERS = 8  # a power of a power of a power...
 _LARGEST = 1 << 63
@@ -41,25 +43,24 @@ def checked(text: str) -> ast.expr:
     except (SyntaxError, RecursionError, MemoryError):
         raise ValueError(f"the size '{text:.80}' is no expression") from None
     nodes = list(ast.walk(tree))
-    names = {
-        id(node.args[0]) for node in nodes if isinstance(node, ast.Call) and _called(node) == "Symbol" and node.args
-    }
+    texts = {id(node.args[0]): _called(node) for node in nodes if isinstance(node, ast.Call) and node.args}
     powers = sum(isinstance(node, ast.Pow) or getattr(node, "id", "") in _GROWING for node in nodes)
     if powers > _POWERS or not all(
-        isinstance(node, _NODES) and _is_harmless(node, names) and not _grows(node) for node in nodes
+        isinstance(node, _NODES) and _is_harmless(node, texts) and not _grows(node) for node in nodes
     ):
         raise ValueError(f"the size '{text:.80}' is no arithmetic")
     return tree.body
 
 
-def _is_harmless(node: ast.AST, names: set[int]) -> bool:
-    """`names`: the arguments (by identity) that are the names of symbols; no other text is allowed."""
+def _is_harmless(node: ast.AST, texts: Mapping[int, str]) -> bool:
+    """`texts`: whose first argument a node (by identity) is. Text is only a Symbol's name, or the digits of a Float."""
     if isinstance(node, ast.Call):
         return _called(node) in _FUNCTIONS
     if isinstance(node, ast.Name):
         return not node.id.startswith("_")
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return id(node) in names and node.value.isidentifier()
+        of = texts.get(id(node))
+        return (of == "Symbol" and node.value.isidentifier()) or (of == "Float" and _is_digits(node.value))
     if isinstance(node, ast.Constant):
         return isinstance(node.value, (int, float)) and abs(node.value) < _LARGEST
     return not isinstance(node, ast.keyword) or isinstance(node.value, ast.Constant)
@@ -78,6 +79,10 @@ def _grows(node: ast.AST) -> bool:
 
 def _is_small(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, int) and node.value <= 4
+
+
+def _is_digits(text: str) -> bool:
+    return _DIGITS.fullmatch(text) is not None
 
 
 def size(item: Mapping[str, Any]) -> Dim:

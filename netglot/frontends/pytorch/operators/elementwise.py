@@ -56,9 +56,8 @@ def neg(g: TorchBuilder, x: Value) -> Value:
     return kernel(g, "Neg", x)
 
 
-@aten("positive", "resolve_conj", "resolve_neg", "conj", "conj_physical", "real")
-def same(g: TorchBuilder, x: Value) -> Value:
-    """Of real numbers."""
+@aten("positive")
+def positive(g: TorchBuilder, x: Value) -> Value:
     return x
 
 

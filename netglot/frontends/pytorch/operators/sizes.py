@@ -129,12 +129,7 @@ def neg(g: TorchBuilder, a: Operand) -> Operand:
     return settled(g, g.Neg(a)) if isinstance(a, Value) else -a
 
 
-@torch_op("_operator.pos")
-def pos(g: TorchBuilder, a: Operand) -> Operand:
-    return a
-
-
-@torch_op("torch.sym_sqrt")
+@torch_op("torch._sym_sqrt")
 def sqrt(g: TorchBuilder, a: Operand) -> Operand:
     return settled(g, g.Sqrt(g.cast(a, np.float64))) if isinstance(a, Value) else math.sqrt(a)
 
@@ -144,15 +139,10 @@ def to_float(g: TorchBuilder, a: Operand) -> Operand:
     return settled(g, g.cast(a, np.float64)) if isinstance(a, Value) else float(a)
 
 
-@torch_op("torch.sym_int")
-def to_int(g: TorchBuilder, a: Operand) -> Operand:
-    """Towards zero."""
-    return settled(g, g.cast(a, np.int64)) if isinstance(a, Value) else int(a)
-
-
 @torch_op("math.trunc")
 def trunc(g: TorchBuilder, x: Operand) -> Operand:
-    return to_int(g, x)
+    """Towards zero, as int(x)."""
+    return settled(g, g.cast(x, np.int64)) if isinstance(x, Value) else int(x)
 
 
 # ------------------------------------------------------------------------ logic
