@@ -25,7 +25,7 @@ class Row:
     """One call, positional and by keyword as in Python: Row("add.Tensor", T(2, 3), T(3), alpha=2).
 
     A T is a tensor that is fed, an ndarray a constant (a weight), np.float32... a dtype, a list of T a list of
-    tensors. `name` tells rows of one operator apart.
+    tensors. Complex ones are fed, and given out, as pairs of real ones. `name` tells rows of one operator apart.
 
     `row_rtol`: of the output's largest value. `row_dynamic`: the row is run again with every size open. `row_targets`:
     which targets run it besides ONNX Runtime ("tflite", "coreml", "cpp"). `row_outputs`: those that are compared.
@@ -53,8 +53,18 @@ class Row:
     def feed(self) -> dict[str, np.ndarray]:
         rng = np.random.default_rng(zlib.crc32(self.id.encode()))
         given = iter(self.values)
-        return {f"in{i}": np.asarray(next(given)) if self.values else random(rng, item)
+        return {f"in{i}": np.asarray(next(given)) if self.values else random(rng, _as_pairs(item))
                 for i, item in enumerate(_tensors([*self.args, *self.kwargs.values()]))}  # fmt: skip
+
+
+def _is_complex(item: In) -> bool:
+    return item.dtype.startswith("complex")
+
+
+def _as_pairs(item: In) -> In:
+    """What is fed for a complex tensor: real numbers, with an axis more."""
+    real = {"complex64": "float32", "complex128": "float64"}
+    return In((*item.shape, 2), real[item.dtype], item.low, item.high) if _is_complex(item) else item
 
 
 def _tensors(items: Any) -> Iterator[In]:
@@ -78,6 +88,8 @@ def build(row: Row, feed: dict[str, np.ndarray], *, dynamic: bool = False) -> Bu
     """Computes the row with torch, and makes the program of that one call."""
     import torch
 
+    if row.target.startswith("quantized_decomposed."):
+        importlib.import_module("torch.ao.quantization.fx._decomposed")  # registers them
     overload = torch.ops
     for part in row.target.split("."):
         overload = getattr(overload, part)
@@ -95,14 +107,36 @@ def build(row: Row, feed: dict[str, np.ndarray], *, dynamic: bool = False) -> Bu
         Call(row.target, tuple((name, ours) for name, _, ours in sides), tuple(f"out{i}" for i in range(len(flat)))),
     )
     metas = {name: _meta(array.shape, array.dtype, name if dynamic else "") for name, array in feed.items()}
-    metas |= {f"out{i}": _meta(item.shape, _numpy(item).dtype, "?" if dynamic else "")
-              for i, item in enumerate(flat) if isinstance(item, torch.Tensor) and not item.is_complex()}  # fmt: skip
+    names = [f"out{i}" for i in range(len(flat))]
+    calls = _with_pairs(calls, row, feed, flat, names)
+    metas |= {name: _meta(item.shape, _numpy(item).dtype, "?" if dynamic else "")
+              for name, item in zip(names, flat, strict=True) if isinstance(item, torch.Tensor)}  # fmt: skip
     chosen = list(row.outputs) if row.outputs is not None else list(range(len(flat)))
-    refs = tuple(Ref(f"out{i}") for i in chosen)
+    refs = tuple(Ref(names[i]) for i in chosen)
     inputs = [Input("user", name) for name in feed] + [Input("weight", name, name) for name in weights]
     body = Body(tuple(Ref(item.name) for item in inputs), refs, calls, metas)
     program = Program(body, tuple(inputs), tuple((ref.name, ref) for ref in refs), weights, file="row")
     return Built(program, [_numpy(flat[i]) for i in chosen], weights)
+
+
+def _with_pairs(
+    calls: tuple[Call, ...], row: Row, feed: dict[str, np.ndarray], flat: list[Any], names: list[str]
+) -> tuple[Call, ...]:
+    """Calls that make complex tensors of pairs, and pairs of complex results: those change in `flat` and `names`."""
+    import torch
+
+    items = zip(feed, _tensors([*row.args, *row.kwargs.values()]), strict=True)
+    before = [_as_complex(name) for name, item in items if _is_complex(item)]
+    after = []
+    for i, item in enumerate(flat):
+        if isinstance(item, torch.Tensor) and item.is_complex():
+            after.append(Call("aten.view_as_real.default", (("self", Ref(names[i])),), (f"{names[i]}_pairs",)))
+            flat[i], names[i] = torch.view_as_real(item.resolve_conj()), f"{names[i]}_pairs"
+    return (*before, *calls, *after)
+
+
+def _as_complex(name: str) -> Call:
+    return Call("aten.view_as_complex.default", (("self", Ref(name)),), (f"{name}_complex",))
 
 
 def _flat(results: Any) -> list[Any]:
@@ -120,6 +154,10 @@ def _both(item: Any, fed: Iterator[tuple[str, np.ndarray]], weights: dict[str, n
     """An argument as torch takes it, and as the program says it."""
     if isinstance(item, In):
         name, array = next(fed)
+        if _is_complex(item):
+            import torch
+
+            return torch.view_as_complex(_torch(array)), Ref(f"{name}_complex")
         return _torch(array), Ref(name)
     if isinstance(item, np.ndarray):
         name = f"w{len(weights)}"

@@ -32,7 +32,17 @@ class Complex:
     pairs: Value
 
 
-def aten(*overloads: str, complex: bool = False, override: bool = False) -> Callable[[Function], Function]:
+COMPLEX = "pytorch complex"  # the registry's name for functions that are called where an argument is Complex
+
+
+def complex_aten(*overloads: str, order: str = "") -> Callable[[Function], Function]:
+    """As `aten`, for calls with a Complex among the arguments: it stands beside the function for real tensors."""
+    return registry.add(COMPLEX, *(f"aten.{_full(name)}" for name in overloads), complex=True, order=order)
+
+
+def aten(
+    *overloads: str, complex: bool = False, override: bool = False, order: str = ""
+) -> Callable[[Function], Function]:  # fmt: skip
     """Registers a function for overloads of ATen operators: "conv2d", "add.Tensor" (no overload means "default").
 
     Its positional parameters are the tensors (and lists of tensors) of torch's schema by the schema's names, but for
@@ -41,13 +51,18 @@ def aten(*overloads: str, complex: bool = False, override: bool = False) -> Call
     list. Arguments that only say where a tensor lies (device, layout, memory_format, pin_memory, non_blocking) are
     not passed on. Returns what the operator returns: one Value (or Size, for a number), or a tuple; `complex` says
     that the function knows what to do with a Complex. An in-place twin (`add_.Tensor`) needs no registration.
+    `order`: the schema's first arguments, where they are not the tensors and then the others ("self dim index"):
+    TorchScript passes arguments by position. A star at the end says that no more can be.
     """
-    return torch_op(*(f"aten.{_full(name)}" for name in overloads), complex=complex, override=override)
+    targets = (f"aten.{_full(name)}" for name in overloads)
+    return torch_op(*targets, complex=complex, override=override, order=order)
 
 
-def torch_op(*targets: str, complex: bool = False, override: bool = False) -> Callable[[Function], Function]:
+def torch_op(
+    *targets: str, complex: bool = False, override: bool = False, order: str = ""
+) -> Callable[[Function], Function]:  # fmt: skip
     """As `aten`, for any target by its full name: `_operator.add`, `higher_order.cond`, `mylib.myop.default`."""
-    return registry.add("pytorch", *targets, complex=complex, override=override)
+    return registry.add("pytorch", *targets, complex=complex, override=override, order=order)
 
 
 def _full(name: str) -> str:
@@ -58,7 +73,8 @@ class TorchBuilder(FoldingBuilder):
     """A FoldingBuilder that knows the call it is made for.
 
     `target` is the operator; `metas` is what torch recorded of its outputs (None for what it recorded nothing of);
-    `reader` is the driver, which runs bodies (`g.reader.call`).
+    `is_dense` tells whether the first tensor lies in memory in order; `reader` is the driver, which runs bodies
+    (`g.reader.call`).
     """
 
     def __init__(self, graph: Graph | None = None, reader: Any = None) -> None:
@@ -66,6 +82,7 @@ class TorchBuilder(FoldingBuilder):
         self.reader = reader
         self.target = ""
         self.metas: list[Meta | None] = []
+        self.is_dense = False
         self._numbers: set[Value] = set()
 
     def inner(self, name: str) -> TorchBuilder:

@@ -12,7 +12,7 @@ from netglot.errors import ConversionError, Origin, Problem, UnsupportedError
 from netglot.frontends.options import LoadOptions, TensorSpec
 from netglot.frontends.pytorch import aliases
 from netglot.frontends.pytorch.arguments import BodyRef, Ref
-from netglot.frontends.pytorch.builder import Complex, TorchBuilder
+from netglot.frontends.pytorch.builder import COMPLEX, Complex, TorchBuilder
 from netglot.frontends.pytorch.program import Body, Call, Meta, Program
 from netglot.ir.graph import Graph, Value
 from netglot.ir.types import Shape, text
@@ -30,14 +30,14 @@ ASSERTIONS = {
 }  # fmt: skip
 
 
-def operator_of(target: str) -> tuple[Operator | None, bool]:
+def operator_of(target: str, format: str = "pytorch") -> tuple[Operator | None, bool]:
     """The function for a target, and whether that is its twin that works in place (`aten.add_.Tensor`)."""
-    found = registry.find("pytorch", target)
+    found = registry.find(format, target)
     if found is not None:
         return found, False
     parts = target.split(".")
     if len(parts) > 1 and parts[1].endswith("_") and not parts[1].endswith("__"):
-        return registry.find("pytorch", ".".join([parts[0], parts[1][:-1], *parts[2:]])), True
+        return registry.find(format, ".".join([parts[0], parts[1][:-1], *parts[2:]])), True
     return None, False
 
 
@@ -60,13 +60,13 @@ class Reader:
 
     def graph(self) -> Graph:
         known = self.inputs()
-        results = self.run(self.g, self.program.body, known)
+        self.run(self.g, self.program.body, known)
         if self.problems:
             raise UnsupportedError(self.problems)
         for note in self.program.notes:
             self.g.graph.warnings.append(Problem(note, Origin(self.program.file)))
-        for (name, _), value in zip(self.program.outputs, results, strict=True):
-            self.add_output(name, value)
+        for name, item in self.program.outputs:
+            self.add_output(name, self.value(self.g, item, known))
         return self.g.graph
 
     # ------------------------------------------------------------------- inputs
@@ -90,6 +90,9 @@ class Reader:
         if spec.dtype is not None and spec.dtype != meta.dtype:
             what = f"the program was exported for '{name}' as {meta.dtype}; --input can't make it {spec.dtype}"
             raise ConversionError(what, Origin(self.program.file))
+        if meta.dtype.kind == "c":
+            what = f"the input '{name}' is complex, which the targets do not have"
+            raise UnsupportedError(what, Origin(self.program.file), "Take pairs, and torch.view_as_complex of them.")
         return self.g.graph.add_input(name, meta.dtype, shape)
 
     def fitting(self, name: str, shape: Shape) -> Shape:
@@ -112,12 +115,15 @@ class Reader:
             what = f"the program was exported for {low} to {high or '...'} along '{symbol}' of '{name}', not {size}"
             raise ConversionError(what, Origin(self.program.file))
 
-    def weight(self, weight: _Weight, g: TorchBuilder) -> Value:
+    def weight(self, weight: _Weight, g: TorchBuilder) -> Value | Complex:
         """The constant of a weight, added to the whole graph when it is first read."""
         if weight.value is None:
             if weight.target not in self.program.weights:
                 raise ConversionError(f"the weight '{weight.target}' is missing", Origin(self.program.file))
-            weight.value = self.g.graph.add_constant(self.program.weights[weight.target], weight.target)
+            array = self.program.weights[weight.target]
+            pairs = array[..., None].view(array.real.dtype) if array.dtype.kind == "c" else array
+            value = self.g.graph.add_constant(pairs, weight.target)
+            weight.value = value if pairs is array else Complex(value)
         return weight.value
 
     # ------------------------------------------------------------------- calls
@@ -147,16 +153,32 @@ class Reader:
         if operator is None:
             self.problems.append(self.unknown(call, known))
             return [None] * len(call.outputs)
-        if any(name in known and known[name] is None for name in call.reads()):
+        lost = [name for name in call.reads() if name in known and known[name] is None]
+        if lost and not self.problems:
+            raise g.unsupported(f"{call.target} reads '{lost[0]}', which is a result for training only")
+        if lost:
             return [None] * len(call.outputs)  # it reads what could not be computed
-        g.target, g.metas = call.target, [body.metas.get(name) for name in call.outputs]
+        metas = [body.metas.get(name) for name in call.outputs]
+        g.target, g.metas = call.target, metas
+        first = next((body.metas.get(name) for name in call.reads()), None)
+        g.is_dense = first is not None and first.is_dense
         arguments = [(name, self.value(g, value, known)) for name, value in call.arguments]
+        if any(is_complex(value) for _, value in arguments):
+            operator = operator_of(call.target, COMPLEX)[0] or operator
         results = invoke(g, operator, arguments)
         if in_place and isinstance(call.arguments[0][1], Ref):
+            self.note_state(call.arguments[0][1].name, known)
             results = [as_before(g, arguments[0][1], results[0]), *results[1:]]
             known[call.arguments[0][1].name] = results[0]
-        self.check(call, g.metas, results)
+        self.check(call, metas, results)  # a call that ran a body has left others in g
         return results
+
+    def note_state(self, name: str, known: dict[str, Any]) -> None:
+        """A buffer that is changed begins anew with every run of the converted model."""
+        weight = known.get(name)
+        if isinstance(weight, _Weight):
+            note = f"the module changes its own '{weight.target}' when it runs; the converted model does not"
+            self.program.notes += [note] if note not in self.program.notes else []
 
     def check(self, call: Call, metas: Sequence[Meta | None], results: Sequence[Any]) -> None:
         """What torch recorded of the outputs is what was computed: the net under every mapping."""
@@ -217,12 +239,16 @@ class Reader:
         if isinstance(value, Complex):
             what = f"the output '{name}' is complex, which the targets do not have"
             raise UnsupportedError(what, Origin(self.program.file), "Return torch.view_as_real of it.")
+        if value is None:
+            raise UnsupportedError(f"the output '{name}' is a result for training only", Origin(self.program.file))
         if not isinstance(value, Value):  # a size that is known by now
             value = self.g.constant(np.array(value))
         if value.is_constant or value in graph.inputs or value in graph.outputs:
             value = self.g.plain("Identity", value)
         if value.name != name:
-            if name in graph:
+            if name in graph and graph[name] in (*graph.inputs, *graph.outputs):
+                name = graph.unique_name(name)
+            elif name in graph:
                 graph.rename(graph[name], graph.unique_name(f"{name}/inner"))
             graph.rename(value, name)
         graph.outputs.append(value)
@@ -233,7 +259,7 @@ class _Weight:
 
     def __init__(self, target: str) -> None:
         self.target = target
-        self.value: Value | None = None
+        self.value: Value | Complex | None = None
 
 
 def as_before(g: TorchBuilder, before: Any, result: Any) -> Any:
@@ -245,9 +271,14 @@ def as_before(g: TorchBuilder, before: Any, result: Any) -> Any:
     return result
 
 
+def is_complex(value: Any) -> bool:
+    """Whether an argument is a complex tensor, or a list with one."""
+    return any(map(is_complex, value)) if isinstance(value, list) else isinstance(value, (Complex, complex))
+
+
 def invoke(g: TorchBuilder, operator: Operator, arguments: list[tuple[str, Any]]) -> list[Any]:
     inputs, attributes = _bound(operator, arguments)
-    if not operator.options.get("complex") and any(isinstance(value, Complex) for _, value in arguments):
+    if not operator.options.get("complex") and any(is_complex(value) for _, value in arguments):
         raise g.unsupported("of complex numbers", "View them as pairs of real ones (torch.view_as_real).")
     try:
         result = operator(g, inputs, attributes)

@@ -5,6 +5,7 @@ from netglot.frontends.pytorch.operators import (  # noqa: F401
     attention,
     casts,
     comparison,
+    complex_numbers,
     control,
     convolution,
     creation,

@@ -119,7 +119,7 @@ def scaled_dot_product_attention(
     ).output
 
 
-@aten("_scaled_dot_product_flash_attention_for_cpu")
+@aten("_scaled_dot_product_flash_attention_for_cpu", order="query key value dropout_p is_causal")
 def flash_attention_for_cpu(
     g: TorchBuilder, query: Value, key: Value, value: Value, attn_mask: Value | None = None, *,
     dropout_p: float = 0.0, is_causal: bool = False, scale: float | None = None,
@@ -143,7 +143,7 @@ def log_sum(g: TorchBuilder, found: Attended, *, open_rows: bool) -> Value:
     return y
 
 
-@aten("_scaled_dot_product_attention_math")
+@aten("_scaled_dot_product_attention_math", order="query key value attn_mask dropout_p is_causal dropout_mask")
 def attention_math(
     g: TorchBuilder, query: Value, key: Value, value: Value, attn_mask: Value | None = None,
     dropout_mask: Value | None = None, *, dropout_p: float = 0.0, is_causal: bool = False,
@@ -235,7 +235,10 @@ def mask_of_heads(g: TorchBuilder, mask: Value | None, mask_type: int | None) ->
     return y
 
 
-@aten("_native_multi_head_attention")
+@aten(
+    "_native_multi_head_attention",
+    order="query key value embed_dim num_head qkv_weight qkv_bias proj_weight proj_bias mask need_weights average_attn_weights mask_type",
+)
 def native_multi_head_attention(
     g: TorchBuilder, query: Value, key: Value, value: Value, qkv_weight: Value, qkv_bias: Value, proj_weight: Value,
     proj_bias: Value, mask: Value | None = None, *, embed_dim: int, num_head: int, need_weights: bool = True,
@@ -251,7 +254,10 @@ def native_multi_head_attention(
     return y, g.ReduceMean(weights, [1], keepdims=0) if average_attn_weights else weights
 
 
-@aten("_transformer_encoder_layer_fwd")
+@aten(
+    "_transformer_encoder_layer_fwd",
+    order="src embed_dim num_heads qkv_weight qkv_bias proj_weight proj_bias use_gelu norm_first eps norm_weight_1 norm_bias_1 norm_weight_2 norm_bias_2 ffn_weight_1 ffn_bias_1 ffn_weight_2 ffn_bias_2 mask mask_type",
+)
 def transformer_encoder_layer(
     g: TorchBuilder, x: Value, qkv_weight: Value, qkv_bias: Value, proj_weight: Value, proj_bias: Value,
     norm_weight_1: Value, norm_bias_1: Value, norm_weight_2: Value, norm_bias_2: Value, ffn_weight_1: Value,

@@ -140,7 +140,10 @@ def per_row(g: TorchBuilder, bags: Bags, y: Value, indices: Value, counted: Valu
     return made
 
 
-@aten("embedding_bag")
+@aten(
+    "embedding_bag",
+    order="weight indices offsets scale_grad_by_freq mode sparse per_sample_weights include_last_offset",
+)
 def embedding_bag(
     g: TorchBuilder, weight: Value, indices: Value, offsets: Value, per_sample_weights: Value | None = None, *,
     scale_grad_by_freq: bool = False, mode: int = 0, sparse: bool = False, include_last_offset: bool = False,
@@ -149,7 +152,10 @@ def embedding_bag(
     return bag(g, weight, indices, offsets, per_sample_weights, mode, include_last_offset, None)
 
 
-@aten("embedding_bag.padding_idx")
+@aten(
+    "embedding_bag.padding_idx",
+    order="weight indices offsets scale_grad_by_freq mode sparse per_sample_weights include_last_offset padding_idx",
+)
 def embedding_bag_padded(
     g: TorchBuilder, weight: Value, indices: Value, offsets: Value, per_sample_weights: Value | None, *,
     scale_grad_by_freq: bool, mode: int, sparse: bool, include_last_offset: bool, padding_idx: int | None,
@@ -162,7 +168,10 @@ def embedding_bag_padded(
     return bag(g, weight, indices, offsets, per_sample_weights, mode, include_last_offset, padding_idx)
 
 
-@aten("_embedding_bag", "_embedding_bag_forward_only")
+@aten(
+    "_embedding_bag", "_embedding_bag_forward_only",
+    order="weight indices offsets scale_grad_by_freq mode sparse per_sample_weights include_last_offset padding_idx",
+)
 def plain_embedding_bag(
     g: TorchBuilder, weight: Value, indices: Value, offsets: Value, per_sample_weights: Value | None = None, *,
     scale_grad_by_freq: bool = False, mode: int = 0, sparse: bool = False, include_last_offset: bool = False,

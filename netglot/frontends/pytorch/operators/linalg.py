@@ -180,7 +180,7 @@ def addbmm(g: TorchBuilder, x: Value, batch1: Value, batch2: Value, *, beta: Num
 # ------------------------------------------------------------------- contractions
 
 
-@aten("einsum")
+@aten("einsum", order="equation tensors")
 def einsum(g: TorchBuilder, tensors: Sequence[Value], *, equation: str, path: Sequence[int] | None = None) -> Value:
     """`path` is only the order of the work."""
     dtype = dtype_of(tensors[0])

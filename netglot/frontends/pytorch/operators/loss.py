@@ -263,7 +263,7 @@ def soft_margin_loss(g: TorchBuilder, x: Value, target: Value, *, reduction: int
     return reduced(g, g.Log(g.Add(g.Exp(g.Neg(g.Mul(target, x))), 1.0)), reduction)
 
 
-@aten("multi_margin_loss")
+@aten("multi_margin_loss", order="self target p margin weight reduction")
 def multi_margin_loss(
     g: TorchBuilder, x: Value, target: Value, weight: Value | None = None, *, p: Number = 1, margin: Number = 1,
     reduction: int = MEAN,
