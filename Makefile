@@ -5,7 +5,7 @@ DEMO := .venv-demo
 JOBS ?= 2
 SHARED := $(abspath ../shared)
 
-.PHONY: demo test lint unit oracles
+.PHONY: demo test lint unit oracles peers
 
 demo: $(DEMO)/.ready
 	$(DEMO)/bin/python examples/digits/demo.py
@@ -37,4 +37,14 @@ $(VENV)/.ready: pyproject.toml
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	# Keras 2, an oracle: what it says it needs is all of tensorflow, whose CPU part is there already.
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps tf_keras==2.21.0
+	# Networks to convert; what they say they need is a torch with CUDA.
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps torchvision==0.28.0 timm==1.0.31
+	touch $@
+
+# The converters that benchmarks/pytorch_convert.py is timed beside; they pin versions of their own.
+peers: .venv-peers/.ready
+.venv-peers/.ready:
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet --disable-pip-version-check torch==2.13.0
+	.venv-peers/bin/pip install --quiet --disable-pip-version-check litert-torch==0.10.0 onnxscript coremltools==9.0
 	touch $@

@@ -60,7 +60,7 @@ class PyTorch(Runtime):
     def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
         """The outputs by name. What the program changes in place (its buffers, its inputs) is changed in copies."""
         torch = self._torch
-        given = {tensor.name: torch.from_numpy(np.array(inputs[tensor.name])) for tensor in self.inputs}
+        given = {item.name: trusted.tensor(np.array(inputs[item.name])) for item in self.inputs}
         known = given | {
             name: value.clone() if name.startswith("b_") and hasattr(value, "clone") else value
             for name, value in self._fixed.items()

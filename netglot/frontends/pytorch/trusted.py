@@ -37,7 +37,7 @@ def exported(program: Program) -> Any:
         from torch._export.serde import schema, serialize
 
         loaded = serialize._dict_to_dataclass(schema.ExportedProgram, data)
-        tensors = {name: _tensor(array) for name, array in program.weights.items()}
+        tensors = {name: tensor(array) for name, array in program.weights.items()}
         tensors |= {name: _parameter(tensors[name]) for name in _parameters(data) if name in tensors}
         return serialize.ExportedProgramDeserializer().deserialize(
             loaded, tensors, tensors, None, _unsafe_skip_version_check=True
@@ -47,7 +47,8 @@ def exported(program: Program) -> Any:
         raise ConversionError(f"torch can't load this program: {what}", Origin(program.file)) from None
 
 
-def _tensor(array: np.ndarray) -> Any:
+def tensor(array: np.ndarray) -> Any:
+    """A tensor over the array's own memory."""
     import torch
 
     with warnings.catch_warnings():
@@ -76,7 +77,8 @@ def _sanitised(program: Program) -> dict[str, Any]:
     _check(module["graph"], program.file)
     users = [spec for spec in module["signature"]["input_specs"] if set(spec) & {"user_input", "constant_input"}]
     results = [spec for spec in module["signature"]["output_specs"] if "user_output" in spec]
-    module["module_call_graph"] = [{"fqn": "", "signature": _plain_call(len(users), len(results))}]
+    names = [_name(spec) for spec in users]
+    module["module_call_graph"] = [{"fqn": "", "signature": _plain_call(names, len(results))}]
     return {
         "graph_module": {key: module[key] for key in ("graph", "signature", "module_call_graph")},
         "opset_version": {}, "range_constraints": _checked_ranges(program), "verifiers": ["TRAINING"],
@@ -84,11 +86,20 @@ def _sanitised(program: Program) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _plain_call(inputs: int, outputs: int) -> dict[str, Any]:
-    arguments = _tree("tuple", [_tree("tuple", [_LEAF] * inputs), _tree("dict", [])])
+def _name(spec: Mapping[str, Any]) -> str:
+    """What torch calls an input: it gives no other name to that of the program it makes of this one."""
+    ((kind, item),) = spec.items()
+    if kind == "constant_input":
+        return str(item["name"])
+    ((_, argument),) = item["arg"].items()
+    return str(argument.get("name") or argument.get("as_name")) if isinstance(argument, Mapping) else "constant"
+
+
+def _plain_call(names: list[str], outputs: int) -> dict[str, Any]:
+    arguments = _tree("tuple", [_tree("tuple", [_LEAF] * len(names)), _tree("dict", [])])
     return {
         "inputs": [], "outputs": [], "in_spec": _spec(arguments), "out_spec": _spec(_tree("tuple", [_LEAF] * outputs)),
-        "forward_arg_names": None,
+        "forward_arg_names": names,
     }  # fmt: skip
 
 
