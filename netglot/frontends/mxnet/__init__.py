@@ -2,13 +2,18 @@
 
 from netglot.frontends.mxnet import (  # noqa: F401  (they register their operators)
     activation,
+    attention,
     convolution,
     dense,
     elementwise,
     normalization,
     output,
     pooling,
+    quantize,
+    recurrent,
+    resize,
     shape,
+    spatial,
 )
 from netglot.frontends.mxnet.builder import MXNetBuilder, mxnet_op
 from netglot.frontends.mxnet.reader import load
