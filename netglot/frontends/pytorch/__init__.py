@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from netglot.frontends.options import LoadOptions
-from netglot.frontends.pytorch import operators  # noqa: F401  (they register their functions)
+from netglot.frontends.pytorch import operators, torchscript  # noqa: F401  (operators register their functions)
+from netglot.frontends.pytorch.archive import Archive
 from netglot.frontends.pytorch.builder import Complex, TorchBuilder, aten, torch_op
 from netglot.frontends.pytorch.decompose import decomposed
 from netglot.frontends.pytorch.reader import to_graph
@@ -24,4 +25,6 @@ def load(source: Path | Any, weights: Path | None = None, options: LoadOptions =
     Inputs are called as `forward` calls them. Weights are not copied.
     """
     program = read(source, options) if isinstance(source, Path) else of_exported(source, "module")
+    if isinstance(program, Archive):
+        return torchscript.load(source, program, options)
     return to_graph(decomposed(program), options)

@@ -11,7 +11,7 @@ import io
 import json
 import struct
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -133,9 +133,12 @@ class Weights(Mapping[str, np.ndarray]):
 
 
 def _strided(data: memoryview, meta: Mapping[str, Any]) -> np.ndarray:
-    """A view of `data`; ValueError where the tensor would reach beyond it."""
-    dtype, shape = scalar_type(int(meta["dtype"])), _ints(meta["sizes"])
-    strides, offset = _ints(meta["strides"]), int(meta["storage_offset"]["as_int"])
+    offset = int(meta["storage_offset"]["as_int"])
+    return strided(data, scalar_type(int(meta["dtype"])), _ints(meta["sizes"]), _ints(meta["strides"]), offset)
+
+
+def strided(data: memoryview, dtype: np.dtype, shape: Sequence[int], strides: Sequence[int], offset: int) -> np.ndarray:
+    """A view of `data`; ValueError where the tensor would reach beyond it. `strides` and `offset` count elements."""
     if min([*shape, *strides, offset], default=0) < 0 or len(shape) != len(strides):
         raise ValueError("its sizes make no sense")
     if prod(shape) == 0:

@@ -18,8 +18,11 @@ _EXPORT = "Load the module in Python, then torch.export.save(torch.export.export
 _OLD_PROGRAM = "serialized_exported_program.json"  # torch 2.1 to 2.6
 
 
-def read(path: Path, options: LoadOptions) -> Program:
-    """The program in a file that torch wrote; ConversionError, with what to do, for what holds none."""
+def read(path: Path, options: LoadOptions) -> Program | Archive:
+    """The program in a file that torch wrote (of TorchScript: its archive, which holds code instead).
+
+    ConversionError, with what to do, for what holds none.
+    """
     origin = Origin(str(path))
     with path.open("rb") as file:
         start = file.read(8)
@@ -33,9 +36,7 @@ def read(path: Path, options: LoadOptions) -> Program:
     if _OLD_PROGRAM in archive:
         return _old(archive)
     if "constants.pkl" in archive:
-        from netglot.frontends.pytorch import torchscript
-
-        return torchscript.read(path, archive, options)
+        return archive
     if "data.pkl" in archive:
         what = "this is a pickled state dict or module: weights, or Python code by reference, but no network"
         raise ConversionError(what, origin, _EXPORT)

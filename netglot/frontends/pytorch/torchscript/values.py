@@ -1,0 +1,83 @@
+"""What a name of a TorchScript program can stand for, besides Python's numbers, texts, None and tuples.
+
+A tensor is a `Tensor`; a Value of the graph is a number that the network computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from netglot.frontends.pytorch.torchscript.tensors import Tensor
+
+LONGEST = 1_000_000  # elements of a list, characters of a text
+
+
+class List(list[Any]):
+    """A list, which all its names share. `depth`: how many branches and bodies deep it was made."""
+
+    def __init__(self, items: Iterable[Any] = (), depth: int = 0) -> None:
+        super().__init__(items)
+        self.depth = depth
+
+
+class Dict(dict[Any, Any]):
+    """As List."""
+
+    def __init__(self, items: Mapping[Any, Any] | Iterable[tuple[Any, Any]] = (), depth: int = 0) -> None:
+        super().__init__(items)
+        self.depth = depth
+
+
+class NamedTuple(tuple[Any, ...]):
+    """A tuple whose places have names."""
+
+    fields: tuple[str, ...]
+
+    @staticmethod
+    def of(items: Iterable[Any], fields: Iterable[str]) -> NamedTuple:
+        made = NamedTuple(items)
+        made.fields = tuple(fields)
+        return made
+
+
+@dataclass(frozen=True)
+class Dotted:
+    """The name of a function, class or namespace: `torch.conv2d`, `__torch__.Net`."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Device:
+    name: str
+
+
+class Uninitialised:
+    """A name that a branch leaves without a value; the code never reads it there."""
+
+
+class Unknown:
+    """What an operator would have given that is not supported; all of them are reported together."""
+
+
+class RaisedError(Exception):
+    """The program itself raises an exception here."""
+
+
+UNINITIALISED, UNKNOWN = Uninitialised(), Unknown()
+
+
+def tensors(tree: Any) -> list[Tensor]:
+    """All tensors in a value."""
+    if isinstance(tree, Tensor):
+        return [tree]
+    items = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, (list, tuple)) else ()
+    return [tensor for item in items for tensor in tensors(item)]
+
+
+def has_unknown(tree: Any) -> bool:
+    if isinstance(tree, (list, tuple)):
+        return any(has_unknown(item) for item in tree)
+    return isinstance(tree, Unknown)
