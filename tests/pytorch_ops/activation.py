@@ -52,7 +52,7 @@ ROWS = [
     Row("_prelu_kernel", T(2, 3, 4), np.float32([[[0.1], [-0.2], [0.3]]])),
     Row("rrelu", T(2, 3), row_dynamic=True),
     Row("rrelu", T(2, 3), 0.2, 0.6, name="limits"),
-    Row("rrelu_with_noise", T(2, 3), T(2, 3), 0.2, 0.6),
+    Row("rrelu_with_noise_functional", T(2, 3), T(2, 3), 0.2, 0.6),
     Row("glu", T(2, 6, 5), 1, row_dynamic=True, row_targets=ALL),
     Row("glu", T(2, 3, 4), name="last"),
     Row("log_sigmoid_forward", T(2, 3, 5, low=-9, high=9), row_outputs=[0], row_dynamic=True),

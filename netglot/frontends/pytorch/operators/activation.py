@@ -125,12 +125,13 @@ def rrelu(
     return leaky_relu(g, x, negative_slope=(lower + upper) / 2)
 
 
-@aten("rrelu_with_noise")
+@aten("rrelu_with_noise_functional")
 def rrelu_with_noise(
     g: TorchBuilder, x: Value, noise: Value, *, lower: Number = 0.125, upper: Number = 0.33333333333333331,
     training: bool = False, generator: None = None,
-) -> Value:  # fmt: skip
-    return rrelu(g, x, lower=lower, upper=upper, training=training)
+) -> tuple[Value, Value]:  # fmt: skip
+    """The second result, the slopes that were drawn, is only of use to the gradient."""
+    return rrelu(g, x, lower=lower, upper=upper, training=training), noise
 
 
 @aten("glu")
