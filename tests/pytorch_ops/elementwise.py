@@ -55,6 +55,8 @@ _AT_EDGES = (
 # 1e-2 .. 1e-6 alone, so that digits that are lost near zero are seen.
 _SMALL = np.array([1e-3, -1e-4, 1e-5, 1e-6], np.float32)
 
+_GAMMA = ("lgamma", "special_gammaln", "digamma", "special_digamma", "special_psi")
+
 _UNARY = [
     *(Row(name, T(2, 3, 5, low=low, high=high), row_dynamic=True, row_targets=ALL if name in _ON_TARGETS else ())
       for name, (low, high) in _DOMAINS.items()),
@@ -87,6 +89,12 @@ ROWS = [
     Row("erfinv", T(5), name="ends", row_values=[np.array([1, -1, 0.9999, -0.99999, 0.999999], np.float32)]),
     Row("erfinv", T(4), name="outside", row_values=[np.array([2, -3, 0, 0.5], np.float32)]),
     Row("special_ndtr", T(4), name="tail", row_values=[np.array([-3, -4, -5, 8], np.float32)]),
+    *(Row(op, T(3, 7, low=-9, high=20), row_dynamic=True) for op in _GAMMA),
+    *(Row(op, T(6), name="edges", row_values=[np.float32([0, -3, 1, 2, 1e6, np.nan])]) for op in _GAMMA),
+    *(Row(op, T(3, dtype="int64", low=1, high=9), name="int") for op in _GAMMA),
+    Row("lgamma", T(2), name="infinite", row_values=[np.float32([np.inf, -np.inf])]),
+    Row("lgamma", T(4), name="near 1 and 2", row_values=[np.float32([1.0001, 0.9999, 2.0001, 1.9999])], row_rtol=1e-4),
+    Row("digamma", T(2), name="zeros", row_values=[np.float32([0, -0.0])]),
     Row("logit", T(2, 3, low=-0.5, high=1.5), 1e-3, name="eps", row_dynamic=True),
     Row("special_logit", T(2, 3, low=-0.5, high=1.5), eps=0.1, name="eps"),
     Row("nan_to_num", T(len(EDGES)), 1.5, 7.0, -8.0, name="numbers", row_values=[EDGES]),
