@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ml_dtypes
 import numpy as np
 
 from tests.pytorch_ops.table import Row, T
@@ -19,6 +20,8 @@ ROWS = [
     Row("conv1d", T(4, 9), _w(6, 2, 3), _w(6), [2], [1], [2], 2, row_dynamic=True, name="unbatched"),
     Row("conv1d", T(2, 4, 9), T(6, 4, 3), T(6), [2], row_dynamic=True, name="computed weight"),
     Row("conv1d", T(2, 4, 9, dtype="float16"), _w(6, 4, 3).astype(np.float16), row_rtol=2e-3, name="float16"),
+    Row("conv1d", T(2, 4, 9, dtype="bfloat16"), _w(6, 4, 3).astype(ml_dtypes.bfloat16), row_rtol=1e-2, name="bfloat16"),
+    Row("conv1d", T(2, 4, 9, dtype="float64"), _w(6, 4, 3).astype(np.float64), name="float64"),
     Row("conv1d.padding", T(2, 3, 10), _w(5, 3, 4), _w(5), [1], "same", row_dynamic=True),
     Row("conv1d.padding", T(2, 3, 10), _w(5, 3, 4), _w(5), [3], "valid", name="valid"),
     Row("conv2d", T(2, 4, 7, 9), _w(6, 2, 3, 5), _w(6), [2, 1], [1, 2], [1, 1], 2, row_dynamic=True, row_targets=_ALL),

@@ -36,6 +36,12 @@ _KERNELS: dict[str, frozenset[str]] = {
          "Gelu", "Softplus", "Softsign", "HardSigmoid", "HardSwish", "Mish", "PRelu"), _SINGLE,
     ),
     **dict.fromkeys(("IsNaN", "IsInf"), _FLOATS),
+    **dict.fromkeys(
+        ("Conv", "ConvTranspose", "AveragePool", "GlobalAveragePool", "InstanceNormalization", "GroupNormalization"),
+        _SINGLE,
+    ),
+    "BatchNormalization": _FLOATS,
+    "MaxPool": _FLOATS | {"int8", "uint8"},
     **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Mod", "Abs", "Sign"), _FLOATS | _INTEGERS),
     **dict.fromkeys(("Less", "LessOrEqual", "Greater", "GreaterOrEqual"), _FLOATS | _INTEGERS),
     "Equal": _FLOATS | _INTEGERS | {"bool"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netglot.frontends.pytorch.builder import Size, TorchBuilder, aten
+from netglot.frontends.pytorch.numeric import kernel
 from netglot.frontends.pytorch.operators.spatial import Ints, batched, per_channel, spread, unbatched
 from netglot.ir.graph import Value
 
@@ -48,9 +49,9 @@ def conv_transpose(
     strides, more = spread(stride, spatial, g, "stride"), spread(output_padding, spatial, g, "output_padding")
     pads, dilations = spread(padding, spatial, g, "padding"), spread(dilation, spatial, g, "dilation")
     at_end, more, beyond = _beyond(pads, more, strides)
-    y = g.ConvTranspose(
-        x, weight, None if any(beyond) else bias, strides=strides, pads=(*pads, *at_end), output_padding=more,
-        dilations=dilations, group=g.known(groups, "groups"),
+    y = kernel(
+        g, "ConvTranspose", x, weight, None if any(beyond) else bias, strides=strides, pads=(*pads, *at_end),
+        output_padding=more, dilations=dilations, group=g.known(groups, "groups"),
     )  # fmt: skip
     if any(beyond):
         y = g.Pad(y, [0] * (spatial + 4) + list(beyond), g.number(0, x.dtype))
@@ -113,7 +114,7 @@ def deprecated_convolution(
 def conv_tbc(g: TorchBuilder, x: Value, weight: Value, bias: Value, *, pad: int = 0) -> Value:
     """Over the first axis of [time, batch, channels]; the weight is [time, inputs, outputs]."""
     rows = g.Transpose(x, perm=[1, 2, 0])
-    y = g.Conv(rows, g.Transpose(weight, perm=[2, 1, 0]), bias, pads=[pad, pad])
+    y = kernel(g, "Conv", rows, g.Transpose(weight, perm=[2, 1, 0]), bias, pads=[pad, pad])
     return g.Transpose(y, perm=[2, 0, 1])
 
 
@@ -124,7 +125,9 @@ def _conv(
     spatial = weight.rank - 2
     x, added = batched(g, x, spatial)
     strides, dilations = spread(stride, spatial, g, "stride"), spread(dilation, spatial, g, "dilation")
-    y = g.Conv(x, weight, bias, strides=strides, pads=pads, dilations=dilations, group=g.known(groups, "groups"))
+    y = kernel(
+        g, "Conv", x, weight, bias, strides=strides, pads=pads, dilations=dilations, group=g.known(groups, "groups")
+    )
     return unbatched(g, y, added)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from netglot.frontends.pytorch.builder import Number, Size, TorchBuilder, aten
+from netglot.frontends.pytorch.numeric import kernel
 from netglot.frontends.pytorch.operators.spatial import Ints, per_channel, sizes_of
 from netglot.ir.graph import Value
 
@@ -75,8 +76,7 @@ def _by_statistics(
     g: TorchBuilder, x: Value, weight: Value | None, bias: Value | None, mean: Value, variance: Value, eps: float
 ) -> Value:
     scale, shift = _affine(g, x, weight, bias, mean)
-    y: Value = g.BatchNormalization(x, scale, shift, mean, variance, epsilon=eps)
-    return y
+    return kernel(g, "BatchNormalization", x, scale, shift, mean, variance, epsilon=eps)
 
 
 def _affine(
@@ -126,14 +126,13 @@ def instance_norm(
     if running_mean is not None and running_var is not None:
         return _by_statistics(g, x, weight, bias, running_mean, running_var, eps)
     scale, shift = _affine(g, x, weight, bias)
-    y: Value = g.InstanceNormalization(x, scale, shift, epsilon=eps)
-    return y
+    return kernel(g, "InstanceNormalization", x, scale, shift, epsilon=eps)
 
 
 # ------------------------------------------------------------------------------------------------------------- layer
 
 
-@aten("layer_norm")
+@aten("layer_norm", order="input normalized_shape weight bias eps cudnn_enable")
 def layer_norm(
     g: TorchBuilder, x: Value, weight: Value | None = None, bias: Value | None = None, *,
     normalized_shape: Sequence[Size], eps: float = 1e-5, cudnn_enable: bool = True,
@@ -150,7 +149,7 @@ def _ones(g: TorchBuilder, shape: Sequence[Size], like: Value) -> Value:
     return g.Expand(g.number(1, like.dtype), g.shape(shape))
 
 
-@aten("native_layer_norm")
+@aten("native_layer_norm", order="input normalized_shape weight bias eps")
 def native_layer_norm(
     g: TorchBuilder, x: Value, weight: Value | None, bias: Value | None, *, normalized_shape: Sequence[Size],
     eps: float,
@@ -160,7 +159,7 @@ def native_layer_norm(
     return layer_norm(g, x, weight, bias, normalized_shape=normalized_shape, eps=eps), mean, rstd
 
 
-@aten("rms_norm")
+@aten("rms_norm", order="input normalized_shape weight eps")
 def rms_norm(
     g: TorchBuilder, x: Value, weight: Value | None = None, *, normalized_shape: Sequence[Size],
     eps: float | None = None,
@@ -170,7 +169,7 @@ def rms_norm(
     return y
 
 
-@aten("_fused_rms_norm")
+@aten("_fused_rms_norm", order="input normalized_shape weight eps")
 def fused_rms_norm(
     g: TorchBuilder, x: Value, weight: Value | None, *, normalized_shape: Sequence[Size], eps: float | None
 ) -> tuple[Value, Value]:
@@ -191,14 +190,13 @@ def _epsilon(eps: float | None, x: Value) -> float:
 # ------------------------------------------------------------------------------------------------------------- group
 
 
-@aten("group_norm")
+@aten("group_norm", order="input num_groups weight bias eps cudnn_enabled")
 def group_norm(
     g: TorchBuilder, x: Value, weight: Value | None = None, bias: Value | None = None, *, num_groups: int,
     eps: float = 1e-5, cudnn_enabled: bool = True,
 ) -> Value:  # fmt: skip
     scale, shift = _affine(g, x, weight, bias)
-    y: Value = g.GroupNormalization(x, scale, shift, num_groups=num_groups, epsilon=eps)
-    return y
+    return kernel(g, "GroupNormalization", x, scale, shift, num_groups=num_groups, epsilon=eps)
 
 
 @aten("native_group_norm")

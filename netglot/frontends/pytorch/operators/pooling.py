@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from netglot.frontends.pytorch.builder import Size, TorchBuilder, aten
+from netglot.frontends.pytorch.numeric import BFLOAT16, kernel
 from netglot.frontends.pytorch.operators.spatial import (
     Ints,
     batched,
@@ -60,7 +61,8 @@ class _Windows:
         self.ceil_mode = ceil_mode
 
     def largest(self, x: Value) -> Value:
-        return self.g.cast(self.pool("MaxPool", self.exact(x), dilations=self.dilations), x.dtype)
+        y: Value = self.pool("MaxPool", self.exact(x), dilations=self.dilations)
+        return self.g.cast(y, x.dtype)
 
     def places(self, x: Value) -> Value:
         """ONNX counts through the whole tensor, torch through each plane."""
@@ -68,7 +70,9 @@ class _Windows:
         return self.g.Mod(places, _plane(self.g, x))
 
     def exact(self, x: Value) -> Value:
-        """Integers as floats that hold them all: ONNX pools no wider integers than of 8 bits."""
+        """What ONNX Runtime does not pool as floats that hold all of it: integers of more than 8 bits, bfloat16."""
+        if x.dtype == BFLOAT16:
+            return self.g.cast(x, np.float32)
         if x.dtype is None or x.dtype.kind not in "iu" or x.dtype.itemsize == 1:
             return x
         if x.dtype.itemsize == 8:
@@ -76,11 +80,11 @@ class _Windows:
         return self.g.cast(x, np.float64)
 
     def pool(self, op: str, x: Value, *, outputs: int = 1, pads: Ints | None = None, **attributes: Any) -> Any:
-        pads = self.pads * 2 if pads is None else pads
-        return self.g.op(
-            op, [x], outputs=outputs, kernel_shape=self.kernel, strides=self.strides, pads=pads,
-            ceil_mode=int(self.overhangs(x)), **attributes,
-        )  # fmt: skip
+        attributes |= {"kernel_shape": self.kernel, "strides": self.strides, "ceil_mode": int(self.overhangs(x))}
+        attributes["pads"] = self.pads * 2 if pads is None else pads
+        if outputs > 1:
+            return self.g.op(op, [x], outputs=outputs, **attributes)
+        return kernel(self.g, op, x, **attributes)
 
     def overhangs(self, x: Value) -> bool:
         """Whether ceil_mode makes a difference, as far as that is known."""
@@ -192,35 +196,36 @@ def _divided(g: TorchBuilder, x: Value, windows: _Windows, divisor: int) -> Valu
 )  # fmt: skip
 def adaptive_avg_pool(g: TorchBuilder, x: Value, *, output_size: Sequence[Size]) -> Value:
     """Window i of an axis runs from floor(i * in / out) to ceil((i + 1) * in / out)."""
-    out = spread(output_size, spatial_rank(g), g, "output_size")
+    out = list(output_size) * (spatial_rank(g) if len(output_size) == 1 else 1)
     x, added = batched(g, x, len(out))
     return unbatched(g, _adaptive_mean(g, x, out), added)
 
 
-def _adaptive_mean(g: TorchBuilder, x: Value, out: Ints) -> Value:
+def _adaptive_mean(g: TorchBuilder, x: Value, out: Sequence[Size]) -> Value:
     if all(size == 1 for size in out):
-        y: Value = g.GlobalAveragePool(x)
-        return y
+        return kernel(g, "GlobalAveragePool", x)
     even = _even(x, out)
     if even is not None:
-        return x if prod(even) == 1 else g.AveragePool(x, kernel_shape=even, strides=even)
+        return x if prod(even) == 1 else kernel(g, "AveragePool", x, kernel_shape=even, strides=even)
     for axis, size in enumerate(out, 2):
         x = _mean_along(g, x, axis, size)
     return x
 
 
-def _even(x: Value, out: Ints) -> Ints | None:
+def _even(x: Value, out: Sequence[Size]) -> Ints | None:
     """The size of the windows, where all of them are equal and next to each other."""
-    sizes = static_sizes(x, 2)
-    if sizes is None or any(b < 1 or a % b for a, b in zip(sizes, out, strict=True)):
+    sizes, known = static_sizes(x, 2), [size for size in out if isinstance(size, int)]
+    if sizes is None or len(known) < len(sizes) or any(b < 1 or a % b for a, b in zip(sizes, known, strict=True)):
         return None
-    return tuple(a // b for a, b in zip(sizes, out, strict=True))
+    return tuple(a // b for a, b in zip(sizes, known, strict=True))
 
 
-def _mean_along(g: TorchBuilder, x: Value, axis: int, out: int) -> Value:
+def _mean_along(g: TorchBuilder, x: Value, axis: int, out: Size) -> Value:
     """The windows of one axis; the mean over several axes is the mean of means."""
     if out == 1:
         return g.ReduceMean(x, [axis], keepdims=1)
+    if g.dims([out])[0] is not None and g.dims([out])[0] == (x.shape or ())[axis]:
+        return x
     inside = _inside(g, g.size(x, axis), out)
     weights = g.cast(inside, x.dtype)
     weights = g.Div(weights, g.ReduceSum(weights, [1], keepdims=1))
@@ -233,22 +238,28 @@ def _mean_along(g: TorchBuilder, x: Value, axis: int, out: int) -> Value:
     return g.Transpose(g.MatMul(g.Transpose(x, perm=perm), g.Transpose(weights, perm=[1, 0])), perm=perm)
 
 
-def _inside(g: TorchBuilder, size: Size, out: int) -> Value:
+def _inside(g: TorchBuilder, size: Size, out: Size) -> Value:
     """[out, size]: whether an element is in a window."""
     begin, end = _bounds(g, size, out)
-    count = g.constant(size, np.int64) if isinstance(size, int) else size
-    place = g.Range(g.constant(0, np.int64), count, g.constant(1, np.int64))
+    place = _numbers(g, size)
     return g.And(g.GreaterOrEqual(place, begin), g.Less(place, end))
 
 
-def _bounds(g: TorchBuilder, size: Size, out: int) -> tuple[Value, Value]:
+def _bounds(g: TorchBuilder, size: Size, out: Size) -> tuple[Value, Value]:
     """Where the windows begin and end, as columns [out, 1]."""
-    number = g.constant(np.arange(g.affordable(out)[0], dtype=np.int64)[:, None])
-    count = g.constant(size, np.int64) if isinstance(size, int) else size
-    divisor = g.constant(out, np.int64)
+    number, one = g.Unsqueeze(_numbers(g, out), [1]), g.constant(1, np.int64)
+    count, divisor = (g.constant(item, np.int64) if isinstance(item, int) else item for item in (size, out))
     begin = g.Div(g.Mul(number, count), divisor)
-    end = g.Div(g.Add(g.Mul(g.Add(number, 1), count), out - 1), divisor)
+    end = g.Div(g.Add(g.Mul(g.Add(number, one), count), g.Sub(divisor, one)), divisor)
     return begin, end
+
+
+def _numbers(g: TorchBuilder, count: Size) -> Value:
+    """0, 1, ... below `count`."""
+    if isinstance(count, int):
+        return g.constant(np.arange(g.affordable(count)[0], dtype=np.int64))
+    y: Value = g.Range(g.constant(0, np.int64), count, g.constant(1, np.int64))
+    return y
 
 
 @aten("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d")
