@@ -56,6 +56,13 @@ def assert_equal(actual: np.ndarray, wanted: np.ndarray, rtol: float) -> None:
 
 # Registered names that no single call on tensors can say; tested by whole programs in the file that is named.
 ELSEWHERE: dict[str, str] = {
+    **dict.fromkeys(
+        (
+            "aten._native_multi_head_attention.default", "aten._scaled_dot_product_cudnn_attention.default",
+            "aten._scaled_dot_product_efficient_attention.default", "aten._scaled_dot_product_flash_attention.default",
+        ),
+        "test_pytorch_attention.py",
+    ),
     "torchvision.deform_conv2d.default": "test_pytorch_detection.py",
     "torchvision.nms.default": "test_pytorch_detection.py",
     "torchvision.roi_align.default": "test_pytorch_detection.py",
