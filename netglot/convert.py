@@ -306,13 +306,19 @@ def _tolerance(graph: Graph, quantize: str | None) -> float:
 
 def _open(source: Model, graph: Graph | None = None) -> Runtime:
     """The source's own runtime on its own file, where there is one; otherwise its graph on ONNX Runtime."""
+    why = ""
     if source.format.runtime and not source.changed and _runs_here(source):
-        runtime: Runtime = source.format.open(source.program or source.path)
-        return runtime
+        try:
+            runtime: Runtime = source.format.open(source.program or source.path)
+            return runtime
+        except ConversionError as error:
+            if source.format.name != "pytorch":
+                raise
+            why = f"; {error.problems[0].what}"  # an operator of a library that is not here, say
     from netglot.runtimes.onnxruntime import OnnxRuntime
 
     runtime = OnnxRuntime(graph if graph is not None else _load(source))
-    runtime.name += f" (the graph read from {source.format.title})"
+    runtime.name += f" (the graph read from {source.format.title}{why})"
     return runtime
 
 

@@ -19,6 +19,7 @@ def torchvision() -> Any:
     for name in ("nms", "qnms"):
         if not hasattr(torch.ops.torchvision, name):
             library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+            library.impl(name, suppressed, "CPU")
     _KEPT.append(library)  # a library that is dropped takes its operators with it
     return pytest.importorskip("torchvision", exc_type=ImportError)
 
@@ -26,10 +27,32 @@ def torchvision() -> Any:
 _KEPT: list[Any] = []
 
 
+def suppressed(boxes: Any, scores: Any, iou_threshold: float) -> Any:
+    """Greedy non-maximum suppression, as torchvision documents it: the indices of what is kept, best first."""
+    torch = pytest.importorskip("torch")
+    kept: list[int] = []
+    for i in torch.argsort(scores, descending=True, stable=True).tolist():
+        if all(_overlap(boxes[i].tolist(), boxes[j].tolist()) <= iou_threshold for j in kept):
+            kept.append(i)
+    return torch.tensor(kept, dtype=torch.int64)
+
+
+def _overlap(a: list[float], b: list[float]) -> float:
+    """Intersection over union of two boxes x1, y1, x2, y2."""
+    sides = [max(0.0, min(a[2 + k], b[2 + k]) - max(a[k], b[k])) for k in (0, 1)]
+    both = sides[0] * sides[1]
+    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
+
+
 def randomised(module: Any) -> Any:
     """`module` in evaluation mode, with statistics and scales that no mistake hides behind."""
     torch = pytest.importorskip("torch")
     generator = torch.Generator().manual_seed(1)
+    for parameter in module.parameters():  # zeros and constants hide what is computed with them
+        if parameter.numel() > 1 and bool((parameter == parameter.flatten()[0]).all()):
+            parameter.data = parameter.data.clamp(0.5) * torch.empty_like(parameter).uniform_(
+                -1, 1, generator=generator
+            )
     for part in module.modules():
         if isinstance(part, torch.nn.modules.batchnorm._BatchNorm):
             for tensor, low, high in ((part.running_mean, -0.3, 0.3), (part.running_var, 0.6, 1.6)):
@@ -254,6 +277,6 @@ NETWORKS: dict[str, Callable[[], Made]] = {
     "vit_b_16": _vision("vit_b_16", 64, image_size=64), "swin_t": _vision("swin_t", 64),
     "fcn_resnet50": _vision("fcn_resnet50", 64, weights_backbone=None),
     "bert": _bert, "distilbert": _distilbert, "gpt2": _gpt2, "vit": _vit,
-    "whisper_encoder": lambda: _whisper("encoder"), "whisper_decoder": lambda: _whisper("decoder"), "clip": _clip, "lstm_tagger": _tagger, "unet": _unet,
-    "detector": _detector,
+    "whisper_encoder": lambda: _whisper("encoder"), "whisper_decoder": lambda: _whisper("decoder"), "clip": _clip,
+    "lstm_tagger": _tagger, "unet": _unet, "detector": _detector,
 }  # fmt: skip

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ class PyTorch(Runtime):
         self._torch, self._origin = torch, Origin(str(source) if isinstance(source, Path) else "")
         if isinstance(source, Path):
             program = sources.read(source, LoadOptions())
+            _import_libraries(program)
             self._exported = trusted.exported(program)
         else:
             program = sources.of_exported(source, "module")
@@ -79,6 +82,13 @@ class PyTorch(Runtime):
             torch.set_num_threads(threads)
         kept = [results[i] for i in self._kept]
         return {tensor.name: _array(item) for tensor, item in zip(self.outputs, kept, strict=True)}
+
+
+def _import_libraries(program: Program) -> None:
+    """Operators of torchvision are there once it is imported."""
+    if any(target.startswith("torchvision.") for target in program.targets()):
+        with suppress(Exception):  # it may not be installed, or fit another torch; then torch says what it lacks
+            importlib.import_module("torchvision")
 
 
 def _array(item: Any) -> np.ndarray:

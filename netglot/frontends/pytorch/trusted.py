@@ -39,8 +39,10 @@ def exported(program: Program) -> Any:
         loaded = serialize._dict_to_dataclass(schema.ExportedProgram, data)
         tensors = {name: tensor(array) for name, array in program.weights.items()}
         tensors |= {name: _parameter(tensors[name]) for name in _parameters(data) if name in tensors}
+        state = {name: item for name, item in tensors.items() if name in _state(data)}
+        constants = {name: item for name, item in tensors.items() if name not in state}
         return serialize.ExportedProgramDeserializer().deserialize(
-            loaded, tensors, tensors, None, _unsafe_skip_version_check=True
+            loaded, state, constants, None, _unsafe_skip_version_check=True
         )
     except Exception as error:  # torch raises whatever its own checks find
         what = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
@@ -57,6 +59,13 @@ def tensor(array: np.ndarray) -> Any:
             bits = {1: np.uint8, 2: np.int16}[array.dtype.itemsize]
             return torch.from_numpy(array.view(bits)).view(getattr(torch, array.dtype.name))
         return torch.from_numpy(array)
+
+
+def _state(data: Mapping[str, Any]) -> set[str]:
+    """What torch keeps in the state dict: parameters, and buffers unless they are said not to persist."""
+    specs = data["graph_module"]["signature"]["input_specs"]
+    buffers = {spec["buffer"]["buffer_name"] for spec in specs if spec.get("buffer", {}).get("persistent")}
+    return {*_parameters(data), *buffers}
 
 
 def _parameters(data: Mapping[str, Any]) -> list[str]:
