@@ -122,3 +122,13 @@ def test_dropout_is_refused() -> None:
     )
     with pytest.raises(UnsupportedError, match="with dropout"):
         to_graph(program)
+
+
+def test_a_mask_beside_is_causal_is_refused() -> None:
+    feed = {name: _random(2, 3, 5, 4) for name in "qkv"}
+    program = _program(
+        "aten.scaled_dot_product_attention.default", feed, query="=q", key="=k", value="=v",
+        attn_mask=np.ones((5, 5), bool), is_causal=True,
+    )  # fmt: skip
+    with pytest.raises(UnsupportedError, match="with a mask and is_causal"):
+        to_graph(program)

@@ -113,6 +113,7 @@ ROWS = [
     Row("trace", T(2, 2), name="infinite beside", row_values=[np.array([[1, INF], [-INF, 2]], np.float32)]),
     Row("det", T(3, 3), row_dynamic=True),
     Row("linalg_det", T(2, 4, 4), row_dynamic=True),
+    Row("_linalg_det", T(2, 4, 4), row_dynamic=True, row_outputs=[0]),
     Row("cosine_similarity", T(2, 3, 4), T(2, 3, 4), row_dynamic=True, row_targets=ALL),
     Row("cosine_similarity", T(2, 3, 4), T(4), -1, 0.5, name="broadcast", row_dynamic=True),
     Row("cosine_similarity", T(2, 4), T(2, 4), name="zeros", row_values=[np.zeros((2, 4), np.float32), _w(2, 4)]),

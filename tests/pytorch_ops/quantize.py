@@ -13,6 +13,8 @@ SCALES, ZEROS = np.array([0.011, 0.023, 0.007], np.float32), np.array([3, -5, 0]
 I8 = T(2, 3, 4, dtype="int8", low=-128, high=127)
 TOKENS = np.array([[[0.01], [0.02], [0.013]], [[0.03], [0.007], [0.011]]])
 TOKEN_ZEROS = np.array([[[1], [-2], [0]], [[5], [7], [-9]]])
+GROUPS = np.array([[0.1, 0.2], [0.05, 0.3], [0.15, 0.25]], np.float32)
+GROUP_ZEROS = np.array([[1, -2], [0, 3], [2, 2]], np.float32)
 ON = np.array([1])
 HALVES = [np.array([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 126.5, 127.5, 300, -300], np.float32)]
 
@@ -45,6 +47,10 @@ ROWS = [
     Row(f"{Q}.quantize_per_token.default", X, TOKENS, TOKEN_ZEROS, -20, 20, np.int8, name="narrow"),
     Row(f"{Q}.dequantize_per_token.default", I8, TOKENS.astype(np.float32), TOKEN_ZEROS, -128, 127, np.int8,
         np.float32, row_dynamic=True),
+    Row(f"{Q}.dequantize_per_channel_group.default", T(3, 8, dtype="int8", low=-8, high=7), GROUPS, GROUP_ZEROS, -8, 7,
+        np.int8, 4, np.float32),
+    Row(f"{Q}.dequantize_per_channel_group.default", T(3, 8, dtype="int8", low=-8, high=7), GROUPS, None, -8, 7,
+        np.int8, 4, np.float32, name="no zero points"),
     Row(f"{Q}.choose_qparams.tensor", X, -128, 127, 1e-6, np.int8, row_dynamic=True),
     Row(f"{Q}.choose_qparams.tensor", T(2, 3, low=1, high=3), 0, 255, 1e-6, np.uint8, name="above 0"),
     Row(f"{Q}.choose_qparams_symmetric.tensor", X, -127, 127, 1e-6, np.int8, row_dynamic=True),

@@ -33,6 +33,8 @@ def attend(
     """Attention of queries [..., L, E] to keys [..., S, E] and values [..., S, V]; `mask` broadcasts to [..., L, S]."""
     if dropout_p:
         raise g.unsupported("with dropout", "Export the module after .eval(), with dropout_p=0.0.")
+    if causal and mask is not None:
+        raise g.unsupported("with a mask and is_causal")
     if grouped:
         key, value = (repeated_heads(g, x, query) for x in (key, value))
     q, k, v = (wide(g, x) for x in (query, key, value))
@@ -126,8 +128,6 @@ def flash_attention_for_cpu(
 ) -> tuple[Value, Value]:  # fmt: skip
     """The second result is for gradients."""
     mask = attn_mask
-    if is_causal and mask is not None:
-        raise g.unsupported("with a mask and is_causal")
     found = attend(g, query, key, value, mask=mask, causal=is_causal, scale=scale, dropout_p=dropout_p)
     return found.output, log_sum(g, found, open_rows=mask is None or has_open_rows(mask))
 
@@ -166,8 +166,6 @@ def efficient_attention(
     dropout_p: float = 0.0, is_causal: bool = False, scale: float | None = None,
 ) -> tuple[Value | None, ...]:  # fmt: skip
     """A kernel for GPUs; of its four results only the first is for inference."""
-    if is_causal and attn_bias is not None:
-        raise g.unsupported("with a mask and is_causal")
     found = attend(g, query, key, value, mask=attn_bias, causal=is_causal, scale=scale, dropout_p=dropout_p)
     return found.output, None, None, None
 
@@ -237,7 +235,8 @@ def mask_of_heads(g: TorchBuilder, mask: Value | None, mask_type: int | None) ->
 
 @aten(
     "_native_multi_head_attention",
-    order="query key value embed_dim num_head qkv_weight qkv_bias proj_weight proj_bias mask need_weights average_attn_weights mask_type",
+    order="query key value embed_dim num_head qkv_weight qkv_bias proj_weight proj_bias mask need_weights "
+    "average_attn_weights mask_type",
 )
 def native_multi_head_attention(
     g: TorchBuilder, query: Value, key: Value, value: Value, qkv_weight: Value, qkv_bias: Value, proj_weight: Value,
@@ -256,7 +255,8 @@ def native_multi_head_attention(
 
 @aten(
     "_transformer_encoder_layer_fwd",
-    order="src embed_dim num_heads qkv_weight qkv_bias proj_weight proj_bias use_gelu norm_first eps norm_weight_1 norm_bias_1 norm_weight_2 norm_bias_2 ffn_weight_1 ffn_bias_1 ffn_weight_2 ffn_bias_2 mask mask_type",
+    order="src embed_dim num_heads qkv_weight qkv_bias proj_weight proj_bias use_gelu norm_first eps norm_weight_1 "
+    "norm_bias_1 norm_weight_2 norm_bias_2 ffn_weight_1 ffn_bias_1 ffn_weight_2 ffn_bias_2 mask mask_type",
 )
 def transformer_encoder_layer(
     g: TorchBuilder, x: Value, qkv_weight: Value, qkv_bias: Value, proj_weight: Value, proj_bias: Value,

@@ -315,6 +315,12 @@ def det(g: TorchBuilder, x: Value) -> Value:
     return y
 
 
+@aten("_linalg_det")
+def det_and_factors(g: TorchBuilder, x: Value) -> tuple[Value | None, ...]:
+    """What linalg_det comes to; the triangular factors are for gradients."""
+    return g.Det(x), None, None
+
+
 # ---------------------------------------------------------------------- distances
 
 

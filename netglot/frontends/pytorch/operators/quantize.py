@@ -205,6 +205,17 @@ def dequantize_per_token(
     return g.cast(g.Mul(*g.promoted(g.cast(centred, output_dtype), scales)), output_dtype)
 
 
+@torch_op("quantized_decomposed.dequantize_per_channel_group.default")
+def dequantize_per_channel_group(
+    g: TorchBuilder, x: Value, scales: Value, zero_points: Value | None, *, quant_min: int, quant_max: int,
+    dtype: np.dtype, group_size: int, output_dtype: np.dtype,
+) -> Value:  # fmt: skip
+    """Of a matrix every row of which has a scale for each `group_size` of its elements: [rows, groups]."""
+    made = grid(g, scales, zero_points, quant_min, quant_max, dtype, axis=1)
+    y = g.DequantizeLinear(x, made.scale, made.zero, axis=1, block_size=group_size)
+    return g.cast(y, output_dtype)
+
+
 # ------------------------------------------------------ scales of what comes in
 
 

@@ -57,7 +57,9 @@ class Layers:
         """x [T, N, ...] and the states [layers * directions, N, H] to the output and the last states."""
         each = 4 if self.biases else 2
         if len(self.params) != each * self.count * self.directions:
-            raise g.unsupported("with projections (proj_size)")
+            raise g.unsupported(
+                "with projections (proj_size)", "ExportedProgram.run_decompositions() writes its steps out."
+            )
         finals = []
         for layer in range(self.count):
             at = layer * self.directions
