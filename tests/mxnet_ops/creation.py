@@ -9,7 +9,7 @@ X = In((2, 3, 5))
 
 ROWS = [
     *(Row(op, {"shape": (3, 5)}, []) for op in ("_zeros", "_npi_zeros", "_ones", "_npi_ones")),
-    Row("_zeros_without_dtype", {"shape": (3, 5)}, []),
+    Row("_zeros_without_dtype", {"shape": (3, 5), "dtype": 0}, []),
     Row("_ones", {"shape": (3,), "dtype": "int32", "ctx": "cpu(0)"}, [], "whole"),
     *(Row(op, {"shape": (3, 5), "value": 2.5, "dtype": "float64"}, []) for op in ("_full", "_npi_full")),
     *(Row(op, {}, [X], dynamic=True) for op in ("zeros_like", "_sparse_zeros_like", "ones_like")),

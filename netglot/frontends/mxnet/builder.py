@@ -43,7 +43,7 @@ class MXNetBuilder(FoldingBuilder):
     """A FoldingBuilder that knows the node it is called for.
 
     `layer` is that node; `read` says which of its outputs are read. `version` is the MXNet version that wrote the file
-    (10901 is 1.9.1, 800 is unknown and old). `reader` runs the bodies of control flow (`g.reader.body`). `placeholders`
+    (10901 is 1.9.1, 800 is unknown and old), `np_shape` whether shapes are NumPy's there. `reader` runs the bodies of control flow (`g.reader.body`). `placeholders`
     lets weights be missing; `no_weights` says why they would be, `missing` which are.
     """
 
@@ -53,6 +53,7 @@ class MXNetBuilder(FoldingBuilder):
         self.layer = Layer("", "", (), {}, {}, Origin())
         self.read: frozenset[int] = frozenset({0})
         self.version = 0
+        self.np_shape = False
         self.no_weights = WRONG_FILE
         self.missing: set[Value] = set()
 
@@ -65,6 +66,7 @@ class MXNetBuilder(FoldingBuilder):
             self.version,
             self._contents,
         )
+        inner.np_shape = self.np_shape
         inner.no_weights, inner.missing = self.no_weights, self.missing
         return inner
 

@@ -15,8 +15,8 @@ FLOAT = np.dtype(np.float32)
 
 
 def filled(g: MXNetBuilder, shape: Ints, value: float, dtype: np.dtype) -> Value:
-    """A constant; a size of 0 or -1 is one that MXNet finds out from what reads it."""
-    if any(size < 1 for size in shape):
+    """A constant; a size of 0 or -1 is one that MXNet finds out from what reads it, unless shapes are NumPy's."""
+    if any(size < (0 if g.np_shape else 1) for size in shape) or not (shape or g.np_shape):
         raise g.unsupported(f"of the shape {shape}, where a size is left to be inferred")
     return g.constant(np.broadcast_to(np.array(value, np.float64).astype(dtype), g.affordable(*shape)))
 

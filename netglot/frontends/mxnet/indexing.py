@@ -141,11 +141,6 @@ def scatter_nd(g: MXNetBuilder, data: Value, indices: Value, *, shape: Ints) -> 
     return g.ScatterND(filled(g, shape, 0, data.dtype), coordinates(g, indices), data)
 
 
-@mxnet_op("_scatter_set_nd", "_npi_scatter_set_nd")
-def scatter_set_nd(g: MXNetBuilder, lhs: Value, rhs: Value, indices: Value, *, shape: Ints) -> Value:
-    return g.ScatterND(lhs, coordinates(g, indices), rhs)
-
-
 @mxnet_op("_contrib_index_copy")
 def index_copy(g: MXNetBuilder, old_tensor: Value, index_vector: Value, new_tensor: Value) -> Value:
     """Rows of new_tensor take the places of rows of old_tensor."""
@@ -198,6 +193,8 @@ def ravel_multi_index(g: MXNetBuilder, data: Value, *, shape: Ints) -> Value:
 @mxnet_op("_unravel_index", "unravel_index")
 def unravel_index(g: MXNetBuilder, data: Value, *, shape: Ints) -> Value:
     """The coordinates of the element of that number, along a new first axis."""
+    if data.rank != 1:
+        raise g.unsupported(f"of a tensor of rank {data.rank}: MXNet keeps only its first column")
     at = g.Unsqueeze(whole(g, data), [0])
     form = (-1, *[1] * data.rank)
     quotients = g.Div(at, _strides(shape).reshape(form).astype(at.dtype))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from math import isqrt
+from math import isqrt, prod
 
 import numpy as np
 
 from netglot.errors import ConversionError
 from netglot.frontends.mxnet.builder import MXNetBuilder, mxnet_op
 from netglot.frontends.mxnet.elementwise import number
+from netglot.frontends.mxnet.reduction import one_at_least
 from netglot.ir.graph import Value
 from netglot.ir.types import text
 
@@ -48,10 +49,10 @@ def contracted(g: MXNetBuilder, a: Value, b: Value) -> Value:
     """The sum over the last axis of a and the first of b."""
     if b.rank <= 2:
         return g.MatMul(a, b)
-    rest = (b.shape or ())[1:]
-    if not all(isinstance(size, int) for size in rest):
+    rest = [size for size in (b.shape or ())[1:] if isinstance(size, int)]
+    if len(rest) < b.rank - 1:
         raise g.unsupported(f"by a tensor of {text(b.shape)}, whose size must be known")
-    y = g.MatMul(a, g.reshaped(b, [(b.shape or ())[0], int(np.prod([size for size in rest if size]))]))
+    y = g.MatMul(a, g.reshaped(b, [(b.shape or ())[0], prod(rest)]))
     return g.reshaped(y, [*(a.shape or ())[:-1], *rest])
 
 
@@ -128,9 +129,9 @@ def _columns(g: MXNetBuilder, a: Value, b: Value) -> Value:
 
 @mxnet_op("linalg_det", "_linalg_det", "_npi_det", outputs=("output0",))
 def det(g: MXNetBuilder, A: Value) -> Value:
-    """The determinants; of one matrix as a tensor of one element."""
+    """The determinants; of one matrix as a tensor of one element where there are no scalars."""
     found = g.Det(A)
-    return g.Reshape(found, [1]) if A.rank == 2 and not g.layer.op.startswith("_np") else found
+    return found if g.np_shape else one_at_least(g, found)
 
 
 @mxnet_op("linalg_sumlogdiag", "_linalg_sumlogdiag")

@@ -48,7 +48,7 @@ class _Reader(Runner):
         self.params = weight_files.read(weights) if weights else {}
         self.symbol, self.options, self.weights = symbol, options, weights
         self.g = MXNetBuilder(self.main, self, placeholders=options.placeholders)
-        self.g.version = symbol.version
+        self.g.version, self.g.np_shape = symbol.version, symbol.np_shape
         self.g.no_weights = WRONG_FILE if weights else "The network needs its weights: give the .params file too."
         self.uses = _uses(symbol)
         self.types = self.element_types()

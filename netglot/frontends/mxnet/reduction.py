@@ -114,8 +114,7 @@ def argmin(g: MXNetBuilder, data: Value, *, axis: int | None = None, keepdims: b
 
 @mxnet_op("argmax_channel")
 def argmax_channel(g: MXNetBuilder, data: Value) -> Value:
-    """Along the last axis, whatever it is called."""
-    return argmax(g, data, axis=-1)
+    return argmax(g, data, axis=1)
 
 
 def index_of(g: MXNetBuilder, op: str, x: Value, axis: int | None, keepdims: bool) -> Value:

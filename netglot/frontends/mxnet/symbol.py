@@ -49,12 +49,16 @@ class Layer:
 
 @dataclass(frozen=True)
 class Symbol:
-    """The nodes in order, the outputs, and the MXNet version that wrote them (10901 is 1.9.1)."""
+    """The nodes in order, the outputs, and the MXNet version that wrote them (10901 is 1.9.1).
+
+    `np_shape`: shapes are NumPy's, where there are scalars, and a size of 0 is no unknown one.
+    """
 
     layers: Sequence[Layer]
     heads: Sequence[Entry]
     version: int = OLDEST
     variables: Sequence[int] = field(default=())  # in the order in which a body is given its arguments
+    np_shape: bool = False
 
     def needed(self) -> set[int]:
         """The nodes that the outputs depend on."""
@@ -112,7 +116,7 @@ class _Json:
             raise ConversionError("the network has no outputs", Origin(self.file))
         heads = [self.entry(item, len(nodes), "the network's outputs", Origin(self.file)) for item in data["heads"]]
         variables = [index for index, layer in enumerate(layers) if layer.is_variable]
-        return Symbol(layers, heads, _version(data), variables)
+        return Symbol(layers, heads, _version(data), variables, _noted(data, "is_np_shape") == 1)
 
     def layer(self, index: int, node: Any, depth: int) -> Layer:
         if not isinstance(node, dict) or not all(isinstance(node.get(key), str) for key in ("op", "name")):
@@ -143,10 +147,15 @@ def _list(node: Mapping[str, Any], key: str, origin: Origin) -> list[Any]:
 
 
 def _version(data: Mapping[str, Any]) -> int:
+    found = _noted(data, "mxnet_version")
+    return OLDEST if found is None else found
+
+
+def _noted(data: Mapping[str, Any], name: str) -> int | None:
     """`"mxnet_version": ["int", 10901]` among the attributes of the graph."""
     attributes = data.get("attrs", data.get("attr"))
-    found = attributes.get("mxnet_version") if isinstance(attributes, dict) else None
-    return found[1] if isinstance(found, list) and len(found) == 2 and type(found[1]) is int else OLDEST
+    found = attributes.get(name) if isinstance(attributes, dict) else None
+    return found[1] if isinstance(found, list) and len(found) == 2 and type(found[1]) is int else None
 
 
 def _attributes(node: Mapping[str, Any], origin: Origin) -> tuple[dict[str, str], dict[str, str]]:
