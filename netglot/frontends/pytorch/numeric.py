@@ -40,7 +40,7 @@ _KERNELS: dict[str, frozenset[str]] = {
         ("Conv", "ConvTranspose", "AveragePool", "GlobalAveragePool", "InstanceNormalization", "GroupNormalization"),
         _SINGLE,
     ),
-    "BatchNormalization": _FLOATS,
+    **dict.fromkeys(("BatchNormalization", "GridSample"), _FLOATS),
     "MaxPool": _FLOATS | {"int8", "uint8"},
     **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Mod", "Abs", "Sign"), _FLOATS | _INTEGERS),
     **dict.fromkeys(("Less", "LessOrEqual", "Greater", "GreaterOrEqual"), _FLOATS | _INTEGERS),

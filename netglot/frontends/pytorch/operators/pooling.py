@@ -292,13 +292,15 @@ def _largest_of_plane(g: TorchBuilder, x: Value) -> tuple[Value, Value]:
 
 def _gathered_largest(g: TorchBuilder, x: Value, sizes: Ints, out: Ints) -> tuple[Value, Value]:
     """Every window gathered in a row of one length; the last element of shorter ones is repeated."""
+    longest = [-(-size // count) + 1 if count else 0 for size, count in zip(sizes, out, strict=True)]
+    g.affordable(prod(out), prod(longest))
     rows = [_rows(size, count) for size, count in zip(sizes, out, strict=True)]
     plane = np.zeros((), np.int64)
     for size, row in zip(sizes, rows, strict=True):
         plane = plane[..., None, None] * size + row
     axes = len(out)
     order = [*range(0, 2 * axes, 2), *range(1, 2 * axes, 2)]
-    table = np.ascontiguousarray(plane.transpose(order).reshape(g.affordable(prod(out), plane.size // prod(out))))
+    table = np.ascontiguousarray(plane.transpose(order).reshape(prod(out), plane.size // max(prod(out), 1)))
     windows = g.Gather(_flat_planes(g, x), table, axis=2)  # [N, C, windows, elements]
     best = g.ArgMax(windows, axis=3, keepdims=1)
     index = g.Add(best, np.arange(table.shape[0], dtype=np.int64)[:, None] * table.shape[1])

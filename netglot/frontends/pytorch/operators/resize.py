@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from netglot.frontends.pytorch.builder import Size, TorchBuilder, aten
+from netglot.frontends.pytorch.numeric import BFLOAT16, HALVES
 from netglot.frontends.pytorch.operators.spatial import spatial_rank, static_sizes
 from netglot.ir.graph import Value
 
@@ -20,13 +21,15 @@ Sizes = Sequence[Size]
 Scales = Sequence[float] | None
 
 _F32 = np.float32
+_REACH = {"linear": 1, "cubic": 2, "lanczos": 3}  # inputs to each side that a kernel weighs
+_LONG = 1 << 20  # elements of an axis: that many are not looked at one by one
 
 
 @dataclass(frozen=True)
 class Mode:
     """An interpolation: ONNX's attributes, and what the two coordinate rules come to."""
 
-    name: str  # nearest, linear, cubic
+    name: str  # nearest, linear, cubic, lanczos
     half_pixel: bool = True
     align_corners: bool = False
     antialias: bool = False
@@ -113,7 +116,13 @@ def linear1d(
     return _resized(g, x, _axes(g, x, output_size, [scales]), _smooth(g, align_corners))
 
 
-@aten("upsample_bilinear2d", "upsample_bicubic2d", "_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa")
+@aten(
+    "upsample_bilinear2d",
+    "upsample_bicubic2d",
+    "_upsample_bilinear2d_aa",
+    "_upsample_bicubic2d_aa",
+    "_upsample_lanczos2d_aa",
+)
 def smooth2d(
     g: TorchBuilder, x: Value, *, output_size: Sizes, align_corners: bool, scales_h: float | None = None,
     scales_w: float | None = None,
@@ -131,7 +140,7 @@ def trilinear3d(
 
 @aten(
     "upsample_linear1d.vec", "upsample_bilinear2d.vec", "upsample_trilinear3d.vec", "upsample_bicubic2d.vec",
-    "_upsample_bilinear2d_aa.vec", "_upsample_bicubic2d_aa.vec",
+    "_upsample_bilinear2d_aa.vec", "_upsample_bicubic2d_aa.vec", "_upsample_lanczos2d_aa.vec",
 )  # fmt: skip
 def smooth_vec(
     g: TorchBuilder, x: Value, *, output_size: Sizes | None, align_corners: bool, scale_factors: Scales
@@ -144,8 +153,8 @@ def _nearest(g: TorchBuilder) -> Mode:
 
 
 def _smooth(g: TorchBuilder, align_corners: bool) -> Mode:
-    cubic, antialias = "bicubic" in g.target, "_aa." in g.target
-    return Mode("cubic" if cubic else "linear", align_corners=align_corners, antialias=antialias)
+    name = "cubic" if "bicubic" in g.target else "lanczos" if "lanczos" in g.target else "linear"
+    return Mode(name, align_corners=align_corners, antialias="_aa." in g.target)
 
 
 # ------------------------------------------------------------------------------------------------------------ the rule
@@ -159,7 +168,7 @@ def _vec(g: TorchBuilder, x: Value, output_size: Sizes | None, scales: Scales, m
         raise g.unsupported("neither sizes nor scales")
     factors = list(scales) * (spatial_rank(g) if len(scales) == 1 else 1)
     is_open = static_sizes(x, 2) is None
-    if is_open and not mode.align_corners and all(map(_is_exact, factors)) and not _must_gather(x):
+    if is_open and not mode.align_corners and all(map(_is_exact, factors)) and not _must_gather(x, mode):
         return _by_scales(g, x, list(range(2, x.rank)), factors, mode)
     sizes = [_scaled(g, g.size(x, axis), factor) for axis, factor in enumerate(factors, 2)]
     return _resized(g, x, _axes(g, x, sizes, factors), mode)
@@ -189,16 +198,15 @@ def _scaled(g: TorchBuilder, size: Size, scale: float) -> Size:
 def _resized(g: TorchBuilder, x: Value, axes: Sequence[Axis], mode: Mode) -> Value:
     _check_type(g, x, mode)
     axes = [_without_idle_scale(axis, mode) for axis in axes]
-    if not _must_gather(x):
+    if not _must_gather(x, mode):
         if all(_sizes_suffice(axis, mode) for axis in axes):
-            where = [axis.axis for axis in axes]
-            y: Value = g.Resize(x, None, None, g.shape([axis.out for axis in axes]), axes=where, **mode.attributes)
-            return y
+            return _resize(g, x, None, g.shape([axis.out for axis in axes]), [axis.axis for axis in axes], mode)
         if all(_scale_suffices(axis, mode) for axis in axes):
             return _by_scales(g, x, [axis.axis for axis in axes], [_ratio(axis) for axis in axes], mode)
+    y = g.cast(x, np.float32) if x.dtype in HALVES else x
     for axis in axes:
-        x = _along(g, x, axis, mode)
-    return x
+        y = _along(g, y, axis, mode)
+    return g.cast(y, x.dtype)
 
 
 def _without_idle_scale(axis: Axis, mode: Mode) -> Axis:
@@ -212,9 +220,9 @@ def _check_type(g: TorchBuilder, x: Value, mode: Mode) -> None:
         raise g.unsupported(f"of {x.dtype}, which torch rounds in its own way", "Cast the input to float first.")
 
 
-def _must_gather(x: Value) -> bool:
-    """ONNX Runtime resizes no float64."""
-    return x.dtype == np.float64
+def _must_gather(x: Value, mode: Mode) -> bool:
+    """ONNX has no Lanczos kernel, and ONNX Runtime resizes no float64."""
+    return mode.name == "lanczos" or x.dtype == np.float64
 
 
 def _ratio(axis: Axis) -> float:
@@ -223,8 +231,13 @@ def _ratio(axis: Axis) -> float:
 
 
 def _by_scales(g: TorchBuilder, x: Value, axes: list[int], scales: Sequence[float], mode: Mode) -> Value:
-    y: Value = g.Resize(x, None, np.array(scales, np.float32), None, axes=axes, **mode.attributes)
-    return y
+    return _resize(g, x, g.constant(scales, np.float32), None, axes, mode)
+
+
+def _resize(g: TorchBuilder, x: Value, scales: Value | None, sizes: Value | None, axes: list[int], mode: Mode) -> Value:
+    """ONNX Runtime has no kernel for bfloat16; torch computes in float32, too."""
+    wide = g.cast(x, np.float32) if x.dtype == BFLOAT16 else x
+    return g.cast(g.Resize(wide, None, scales, sizes, axes=axes, **mode.attributes), x.dtype)
 
 
 def _sizes_suffice(axis: Axis, mode: Mode) -> bool:
@@ -253,14 +266,16 @@ def _scale_suffices(axis: Axis, mode: Mode) -> bool:
 
 
 def _reads_alike(axis: Axis, size: int, out: int, mode: Mode, ratio: np.floating) -> bool:
-    """Whether torch's rounding (of a product) and ONNX Runtime's (of a quotient) name the same elements."""
+    """Whether torch's rounding (of a product in float32) and that of quotients, of any precision, agree everywhere."""
+    if out > _LONG:
+        return False
     half = _F32(0.5 if mode.half_pixel else 0)
     place = np.arange(out, dtype=np.float32) + half
     ours = np.floor(place * _step32(axis, size, out))
-    theirs = np.floor(place / _F32(ratio) - half + half)
-    exact = np.floor((np.arange(out) + float(half)) * (axis.step or 0))
+    exact = np.arange(out) + float(half)
+    theirs = [place / _F32(ratio) - half + half, exact / float(ratio), exact * (axis.step or 0)]
     last = size - 1
-    return all(np.array_equal(np.minimum(ours, last), np.clip(other, 0, last)) for other in (theirs, exact))
+    return all(np.array_equal(np.minimum(ours, last), np.clip(np.floor(other), 0, last)) for other in theirs)
 
 
 def _step32(axis: Axis, size: int, out: int) -> np.float32:
@@ -377,7 +392,7 @@ def _windows(axis: Axis, size: int, out: int, mode: Mode) -> np.ndarray:
     if mode.align_corners:
         step = (size - 1) / (out - 1) if out > 1 else 0.0
     stretch = max(step, 1.0)
-    reach = (2 if mode.name == "cubic" else 1) * stretch
+    reach = _REACH[mode.name] * stretch
     centre = (np.arange(out) + 0.5) * step
     low = np.maximum((centre - reach + 0.5).astype(np.int64), 0)
     high = np.minimum((centre + reach + 0.5).astype(np.int64), size)
@@ -391,6 +406,8 @@ def _windows(axis: Axis, size: int, out: int, mode: Mode) -> np.ndarray:
 def _kernel(t: np.ndarray, mode: Mode) -> np.ndarray:
     if mode.name == "linear":
         return np.maximum(1 - t, 0)
+    if mode.name == "lanczos":
+        return np.where(t < 3, np.sinc(t) * np.sinc(t / 3), 0)
     a = mode.cubic
     near = ((a + 2) * t - (a + 3)) * t * t + 1
     return np.where(t < 1, near, np.where(t < 2, a * (((t - 5) * t + 8) * t - 4), 0))

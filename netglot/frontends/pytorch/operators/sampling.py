@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from netglot.frontends.pytorch.builder import Size, TorchBuilder, aten, torch_op
+from netglot.frontends.pytorch.numeric import kernel
 from netglot.frontends.pytorch.operators.spatial import Ints
 from netglot.ir.graph import Value
 
@@ -19,8 +20,9 @@ def grid_sampler(
     g: TorchBuilder, x: Value, grid: Value, *, interpolation_mode: int, padding_mode: int, align_corners: bool
 ) -> Value:
     mode, outside = _INTERPOLATIONS[interpolation_mode], _PADDINGS[padding_mode]
-    y: Value = g.GridSample(x, grid, mode=mode, padding_mode=outside, align_corners=int(align_corners))
-    return y
+    if mode == "cubic" and x.rank != 4:
+        raise g.unsupported("bicubic interpolation of volumes")
+    return kernel(g, "GridSample", x, grid, mode=mode, padding_mode=outside, align_corners=int(align_corners))
 
 
 @aten("affine_grid_generator")

@@ -37,11 +37,10 @@ def _places(g: TorchBuilder, count: Size, size: int, step: int, dilation: int = 
     reach = np.arange(g.affordable(size)[0], dtype=np.int64) * dilation
     span = dilation * (size - 1)
     if isinstance(count, int):
-        starts = np.arange(0, max(count - span, 0), step, dtype=np.int64)
-        g.affordable(len(starts), size)
-        return g.constant(starts[:, None] + reach)
-    starts_open = g.Range(g.constant(0, np.int64), g.Sub(count, span), g.constant(step, np.int64))
-    return g.Add(g.Unsqueeze(starts_open, [1]), reach)
+        g.affordable(max(count - span + step - 1, 0) // step, size)
+        return g.constant(np.arange(0, max(count - span, 0), step, dtype=np.int64)[:, None] + reach)
+    starts = g.Range(g.constant(0, np.int64), g.Sub(count, span), g.constant(step, np.int64))
+    return g.Add(g.Unsqueeze(starts, [1]), reach)
 
 
 def _last(g: TorchBuilder, x: Value, axis: int) -> Value:
