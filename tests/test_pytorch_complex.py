@@ -10,7 +10,15 @@ import pytest
 
 from netglot.errors import UnsupportedError
 from netglot.frontends.pytorch import load
+from netglot.frontends.pytorch.builder import COMPLEX
+from netglot.registry import registry
 from netglot.runtimes.onnxruntime import OnnxRuntime
+from tests.pytorch_ops.table import all_rows
+
+
+def test_every_function_for_complex_tensors_has_a_row() -> None:
+    tested = {row.target for row in all_rows() if row.name.startswith("complex")}
+    assert set(registry.ops(COMPLEX)) <= tested
 
 
 def _rotary() -> Any:
