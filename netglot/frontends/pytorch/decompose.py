@@ -35,7 +35,7 @@ def _unknown(program: Program) -> set[str]:
 
 
 def _needs_functions(program: Program) -> bool:
-    return any(aliases.unsafe_mutations(body) for body in program.bodies())
+    return any(aliases.unsafe_mutations(body, is_inner=body is not program.body) for body in program.bodies())
 
 
 def _rewritten(program: Program, unknown: set[str]) -> Program | None:
@@ -44,6 +44,8 @@ def _rewritten(program: Program, unknown: set[str]) -> Program | None:
         import torch
     except ImportError:
         program.notes.append("torch is not installed; its decompositions were not tried")
+        return None
+    if _is_torn(torch, program):
         return None
     table = _table(torch, unknown)
     try:
@@ -60,6 +62,30 @@ def _rewritten(program: Program, unknown: set[str]) -> Program | None:
         (name, value) for (name, _), (_, value) in zip(program.outputs, rewritten.outputs, strict=True)
     )
     return rewritten
+
+
+def _is_torn(torch: Any, program: Program) -> bool:
+    """Whether torch's functionalisation would lose a change, for it believes the schemas of operators.
+
+    dropout and einsum, say, may give out their very argument, and their schemas do not say so.
+    """
+    calls = (call for body in program.bodies() for call in body.calls)
+    silent = {aliases.name_of(call) for call in calls if not _says_so(torch, call.target)}
+    return any(
+        aliases.seen_changes(body, aliases.VIEWS, is_inner=is_inner)
+        != aliases.seen_changes(body, aliases.VIEWS - silent, is_inner=is_inner)
+        for body in program.bodies()
+        for is_inner in [body is not program.body]
+    )
+
+
+def _says_so(torch: Any, target: str) -> bool:
+    """Whether the schema of an operator says that its result shares memory."""
+    operator = torch.ops
+    for part in target.split("."):
+        operator = getattr(operator, part, None)
+    schema = getattr(operator, "_schema", None)  # what runs bodies has none
+    return schema is None or any(item.alias_info is not None for item in schema.returns)
 
 
 def _table(torch: Any, unknown: set[str]) -> dict[Any, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +64,19 @@ class Reader:
         self.run(self.g, self.program.body, known)
         if self.problems:
             raise UnsupportedError(self.problems)
-        for note in self.program.notes:
+        for note in [*self.program.notes, *self.changes()]:
             self.g.graph.warnings.append(Problem(note, Origin(self.program.file)))
         for name, item in self.program.outputs:
             self.add_output(name, self.value(self.g, item, known))
         return self.g.graph
+
+    def changes(self) -> Iterator[str]:
+        """What the module changes outside itself, which a converted model does not."""
+        inputs = {item.name: item for item in self.program.inputs}
+        for name in aliases.changed_inputs(self.program.body):
+            item = inputs[name]
+            what = f"its own '{item.target}' when it runs" if item.kind == "weight" else f"its input '{name}'"
+            yield f"the module changes {what}; the converted model does not"
 
     # ------------------------------------------------------------------- inputs
 
@@ -130,7 +139,7 @@ class Reader:
 
     def run(self, g: TorchBuilder, body: Body, known: dict[str, Any]) -> list[Any]:
         """Adds what `body` computes; returns what its outputs are. `known`: what its inputs stand for, by name."""
-        unsafe = aliases.unsafe_mutations(body)
+        unsafe = aliases.unsafe_mutations(body, is_inner=body is not self.program.body)
         for i, call in enumerate(body.calls):
             if call.target in ASSERTIONS:
                 continue
@@ -168,7 +177,8 @@ class Reader:
         results = invoke(g, operator, arguments)
         if in_place and isinstance(call.arguments[0][1], Ref):
             self.note_state(call.arguments[0][1].name, known)
-            results = [as_before(g, arguments[0][1], results[0]), *results[1:]]
+            if aliases.name_of(call) not in aliases.RESHAPING:
+                results = [as_before(g, arguments[0][1], results[0]), *results[1:]]
             known[call.arguments[0][1].name] = results[0]
         self.check(call, metas, results)  # a call that ran a body has left others in g
         return results
@@ -302,7 +312,7 @@ def _bound(operator: Operator, arguments: list[tuple[str, Any]]) -> tuple[list[A
             loose.append(value)
         elif name not in _PLACE or name in operator.attributes:
             is_first = not given and names and name not in names and name not in operator.attributes
-            given[names[0] if is_first else name] = value
+            given[names[0] if is_first else f"{name}_" if iskeyword(name) else name] = value
     inputs = [given.pop(name, _default(operator, name)) for name in names[len(loose) :]]
     while inputs and inputs[-1] is _MISSING:
         inputs.pop()
