@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from netglot.frontends.pytorch.builder import Number, TorchBuilder, aten
-from netglot.frontends.pytorch.operators.reduction import MAX_PAIRS, kind, single, wide
+from netglot.frontends.pytorch.operators.reduction import MAX_PAIRS, finite, kind, single, wide
 from netglot.ir.graph import Value
 
 _END = np.iinfo(np.int64).max
@@ -90,7 +90,7 @@ def logcumsumexp(g: TorchBuilder, x: Value, *, dim: int) -> Value:
     axis, to, x = g.axis(dim, x.rank), x.dtype, single(g, x)
     seen = _seen(g, x, axis, -math.inf)
     peak = g.ReduceMax(seen, [-1], keepdims=1)
-    peak = g.Where(g.IsInf(peak), g.number(0, x.dtype), peak)
+    peak = finite(g, peak)
     sums = g.ReduceSum(g.Exp(g.Sub(seen, peak)), [-1], keepdims=0)
     return g.cast(_back(g, g.Add(g.Log(sums), g.Squeeze(peak, [-1])), axis), to)
 
@@ -98,7 +98,7 @@ def logcumsumexp(g: TorchBuilder, x: Value, *, dim: int) -> Value:
 # ------------------------------------------------------- differences and integrals
 
 
-@aten("diff")
+@aten("diff", order="self n dim prepend append")
 def diff(
     g: TorchBuilder, x: Value, prepend: Value | None = None, append: Value | None = None, *, n: int = 1, dim: int = -1
 ) -> Value:
@@ -126,7 +126,7 @@ def _neighbours(g: TorchBuilder, x: Value, axis: int) -> tuple[Value, Value]:
     return g.Slice(x, [0], [-1], [axis]), g.Slice(x, [1], [_END], [axis])
 
 
-@aten("trapezoid.dx", "trapz.dx")
+@aten("trapezoid.dx", "trapz.dx", order="y *")
 def trapezoid(g: TorchBuilder, y: Value, *, dx: Number = 1, dim: int = -1) -> Value:
     return _integral(g, y, None, dx, dim)
 
@@ -142,7 +142,7 @@ def _integral(g: TorchBuilder, y: Value, x: Value | None, dx: Number, dim: int) 
     return total
 
 
-@aten("cumulative_trapezoid.dx")
+@aten("cumulative_trapezoid.dx", order="y *")
 def cumulative_trapezoid(g: TorchBuilder, y: Value, *, dx: Number = 1, dim: int = -1) -> Value:
     parts = _trapezia(g, y, None, dx, dim)
     return _running(g, "CumSum", parts, _axis_of_parts(g, y, parts, dim), None)

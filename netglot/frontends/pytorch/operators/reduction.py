@@ -116,9 +116,17 @@ def logsumexp(g: TorchBuilder, x: Value, *, dim: Dims, keepdim: bool = False) ->
     axes = _over(g, x, dim)
     x, to = _floating(g, x)
     peak = reduced(g, "ReduceMax", x, axes, True)
-    peak = g.Where(g.IsInf(peak), g.number(0, x.dtype), peak)
+    peak = finite(g, peak)
     logs = g.Log(reduced(g, "ReduceSum", g.Exp(g.Sub(x, peak)), axes, keepdim))
     return g.cast(g.Add(logs, peak if keepdim or not axes else g.Squeeze(peak, axes)), to)
+
+
+def finite(g: TorchBuilder, x: Value) -> Value:
+    """`x` without infinities."""
+    assert x.dtype is not None
+    limits = np.finfo(x.dtype)
+    y: Value = g.Clip(x, g.number(limits.min, x.dtype), g.number(limits.max, x.dtype))
+    return y
 
 
 def _floating(g: TorchBuilder, x: Value) -> tuple[Value, np.dtype]:
@@ -257,7 +265,7 @@ def var_dim(g: TorchBuilder, x: Value, *, dim: Dims, unbiased: bool = True, keep
     return _moments(g, x, dim, int(unbiased), keepdim)[0]
 
 
-@aten("var.correction")
+@aten("var.correction", order="self dim *")
 def var_correction(
     g: TorchBuilder, x: Value, *, dim: Dims = None, correction: Number | None = None, keepdim: bool = False
 ) -> Value:
@@ -274,7 +282,7 @@ def std_dim(g: TorchBuilder, x: Value, *, dim: Dims, unbiased: bool = True, keep
     return _moments(g, x, dim, int(unbiased), keepdim, root=True)[0]
 
 
-@aten("std.correction")
+@aten("std.correction", order="self dim *")
 def std_correction(
     g: TorchBuilder, x: Value, *, dim: Dims = None, correction: Number | None = None, keepdim: bool = False
 ) -> Value:
@@ -293,7 +301,7 @@ def var_mean_dim(
     return _moments(g, x, dim, int(unbiased), keepdim)
 
 
-@aten("var_mean.correction")
+@aten("var_mean.correction", order="self dim *")
 def var_mean_correction(
     g: TorchBuilder, x: Value, *, dim: Dims = None, correction: Number | None = None, keepdim: bool = False
 ) -> tuple[Value, Value]:
@@ -312,7 +320,7 @@ def std_mean_dim(
     return _moments(g, x, dim, int(unbiased), keepdim, root=True)
 
 
-@aten("std_mean.correction")
+@aten("std_mean.correction", order="self dim *")
 def std_mean_correction(
     g: TorchBuilder, x: Value, *, dim: Dims = None, correction: Number | None = None, keepdim: bool = False
 ) -> tuple[Value, Value]:

@@ -17,7 +17,7 @@ def sort(g: TorchBuilder, x: Value, *, dim: int = -1, descending: bool = False) 
     return _sorted(g, x, dim, None, largest=descending)
 
 
-@aten("sort.stable")
+@aten("sort.stable", order="self *")
 def sort_stable(
     g: TorchBuilder, x: Value, *, stable: bool | None, dim: int = -1, descending: bool = False
 ) -> tuple[Value, Value]:
@@ -29,7 +29,7 @@ def argsort(g: TorchBuilder, x: Value, *, dim: int = -1, descending: bool = Fals
     return _sorted(g, x, dim, None, largest=descending)[1]
 
 
-@aten("argsort.stable")
+@aten("argsort.stable", order="self *")
 def argsort_stable(g: TorchBuilder, x: Value, *, stable: bool, dim: int = -1, descending: bool = False) -> Value:
     return _sorted(g, x, dim, None, largest=descending)[1]
 
@@ -80,7 +80,7 @@ def searchsorted(
     return _places(g, sorted_sequence, self, sorter, out_int32, right or side == "right")
 
 
-@aten("searchsorted.Scalar")
+@aten("searchsorted.Scalar", order="sorted_sequence self")
 def searchsorted_scalar(
     g: TorchBuilder, sorted_sequence: Value, sorter: Value | None = None, *, self: Operand, out_int32: bool = False,
     right: bool = False, side: str | None = None,
