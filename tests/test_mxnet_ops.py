@@ -15,6 +15,7 @@ from netglot.ir.graph import Graph
 from netglot.registry import registry
 from netglot.runtimes.onnxruntime import OnnxRuntime
 from tests import mxnet_oracle
+from tests.mxnet_ops.random import DRAWN
 from tests.mxnet_ops.table import Row, all_rows
 from tests.targets import TARGETS
 
@@ -60,7 +61,8 @@ def assert_equal(actual: np.ndarray, wanted: np.ndarray, rtol: float) -> None:
 
 # What is tested by whole models in other files.
 TRAINING = {"CTCLoss", "ctc_loss", "_contrib_CTCLoss", "_contrib_ctc_loss", "_contrib_MultiBoxTarget"}
-ELSEWHERE = {"CuDNNBatchNorm", "Custom", *TRAINING}
+CONTROL = {"_foreach", "_while_loop", "_cond", *(row.op for row in DRAWN)}  # tests/test_mxnet_control.py
+ELSEWHERE = {"CuDNNBatchNorm", "Custom", *TRAINING, *CONTROL}
 
 
 def test_every_operator_has_a_row() -> None:

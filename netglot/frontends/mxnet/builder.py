@@ -43,8 +43,9 @@ class MXNetBuilder(FoldingBuilder):
     """A FoldingBuilder that knows the node it is called for.
 
     `layer` is that node; `read` says which of its outputs are read. `version` is the MXNet version that wrote the file
-    (10901 is 1.9.1, 800 is unknown and old), `np_shape` whether shapes are NumPy's there. `reader` runs the bodies of control flow (`g.reader.body`). `placeholders`
-    lets weights be missing; `no_weights` says why they would be, `missing` which are.
+    (10901 is 1.9.1, 800 is unknown and old), `np_shape` whether shapes are NumPy's there. `reader` runs the bodies of
+    control flow (`g.reader.body`). `placeholders` lets weights be missing; `no_weights` says why they would be,
+    `missing` which are.
     """
 
     def __init__(self, graph: Graph | None = None, reader: Any = None, *, placeholders: bool = False) -> None:
