@@ -120,6 +120,10 @@ class TorchBuilder(FoldingBuilder):
         self._numbers.add(x)
         return x
 
+    def is_number(self, x: Operand) -> bool:
+        """Whether `x` is a number for torch, known or computed by the network."""
+        return not isinstance(x, Value) or x in self._numbers
+
     def plain(self, op: str, *inputs: Value, **attributes: Any) -> Any:
         """Adds a node that stays, even where its result is known."""
         return Builder.op(self, op, inputs, **attributes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from keyword import iskeyword
-from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 

@@ -10,7 +10,6 @@ from netglot.frontends.pytorch.operators import (  # noqa: F401
     convolution,
     creation,
     cumulative,
-    distance,
     elementwise,
     embedding,
     indexing,
