@@ -12,6 +12,7 @@ from netglot.passes.casts import merge_casts
 from netglot.passes.channels_first import compute_channels_first
 from netglot.passes.dead_code import remove_dead_code
 from netglot.passes.duplicates import merge_duplicates
+from netglot.passes.few_axes import transpose_few_axes
 from netglot.passes.flatten_layout import flatten_channels_last
 from netglot.passes.fold_constants import fold_constants
 from netglot.passes.fuse_affine import fuse_affine
@@ -65,7 +66,8 @@ COMMON: list[Pass] = [
     compute_channels_first,  # after tidy and before the fusions: what stood between Transposes meets
     tidy,
     drop_axis_of_one,
-    tidy,  # its Reshapes
+    transpose_few_axes,
+    tidy,  # their Reshapes
     fold_transposes,  # after tidy: only a Transpose that is needed goes into weights
     fuse_pads,
     lower_batchnorm,  # to Mul and Add, which the next two know

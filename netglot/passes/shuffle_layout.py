@@ -7,7 +7,7 @@ from math import prod
 
 from netglot.ir.builder import Builder
 from netglot.ir.graph import Graph, Node, Value
-from netglot.ir.types import channels_last, inverse
+from netglot.ir.types import channels_last, inverse, is_static
 from netglot.passes.match import nodes, only_reader, producer, supplant
 
 
@@ -35,6 +35,8 @@ def _matches(graph: Graph, merge: Node) -> bool:
 
 
 def _splits_channels(x: Value, groups: Value) -> bool:
+    if not (is_static(x.shape) and is_static(groups.shape)):
+        return False
     rest = x.sizes[2:]
     factors = groups.sizes[1 : groups.rank - len(rest)]
     return groups.sizes == (x.sizes[0], *factors, *rest) and prod(factors) == x.sizes[1] and len(factors) > 1
