@@ -13,7 +13,7 @@ import numpy as np
 from netglot.errors import ConversionError, Origin
 from netglot.frontends.options import LoadOptions
 from netglot.frontends.pytorch import sources, trusted
-from netglot.frontends.pytorch.archive import array
+from netglot.frontends.pytorch.archive import Archive, array
 from netglot.frontends.pytorch.arguments import Ref
 from netglot.frontends.pytorch.program import Program
 from netglot.runtimes.base import Arrays, Runtime, Tensor
@@ -33,6 +33,9 @@ class PyTorch(Runtime):
         self._torch, self._origin = torch, Origin(str(source) if isinstance(source, Path) else "")
         if isinstance(source, Path):
             program = sources.read(source, LoadOptions())
+            if isinstance(program, Archive):
+                what = "TorchScript is code, which netglot reads but does not run: there is nothing to compare with"
+                raise ConversionError(what, self._origin, "Convert with --no-verify.")
             _import_libraries(program)
             self._exported = trusted.exported(program)
         else:

@@ -18,17 +18,18 @@ def converted(g: TorchBuilder, x: Value, dtype: np.dtype | None) -> Value:
     return g.cast(x, dtype)
 
 
-@aten("to.dtype", "to.device")
+@aten("to.dtype", order="self dtype non_blocking copy memory_format")
+@aten("to.device", order="self device dtype non_blocking copy memory_format")
 def to(g: TorchBuilder, x: Value, *, dtype: np.dtype, copy: bool = False) -> Value:
     return converted(g, x, dtype)
 
 
-@aten("to.dtype_layout")
+@aten("to.dtype_layout", order="self *")
 def to_layout(g: TorchBuilder, x: Value, *, dtype: np.dtype | None = None, copy: bool = False) -> Value:
     return converted(g, x, dtype)
 
 
-@aten("to.other")
+@aten("to.other", order="self other non_blocking copy memory_format")
 def to_other(g: TorchBuilder, x: Value, other: Value, *, copy: bool = False) -> Value:
     return converted(g, x, other.dtype)
 
@@ -48,7 +49,7 @@ def same(g: TorchBuilder, x: Value) -> Value:
     return x
 
 
-@aten("copy")
+@aten("copy", order="self src non_blocking")
 def copy(g: TorchBuilder, x: Value, src: Value) -> Value:
     """`src` in the type and shape of the tensor that it is copied to."""
     src = converted(g, src, x.dtype)

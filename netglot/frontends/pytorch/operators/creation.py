@@ -119,7 +119,8 @@ def new_empty_strided(
 # ---------------------------------------------------------------------- ranges
 
 
-@aten("arange", "arange.start", "arange.start_step")
+@aten("arange", order="end *")
+@aten("arange.start", "arange.start_step", order="start end step *")
 def arange(
     g: TorchBuilder, *, end: Operand, start: Operand = 0, step: Operand = 1, dtype: np.dtype | None = None
 ) -> Value:  # fmt: skip
@@ -173,12 +174,12 @@ def _spaced(g: TorchBuilder, start: Operand, end: Operand, steps: int, dtype: np
 # --------------------------------------------------------------------- matrices
 
 
-@aten("eye")
+@aten("eye", order="n *")
 def eye(g: TorchBuilder, *, n: Size, dtype: np.dtype | None = None) -> Value:
     return eye_of(g, n=n, m=n, dtype=dtype)
 
 
-@aten("eye.m")
+@aten("eye.m", order="n m *")
 def eye_of(g: TorchBuilder, *, n: Size, m: Size, dtype: np.dtype | None = None) -> Value:
     if isinstance(n, int) and isinstance(m, int):
         return g.constant(np.eye(*g.affordable(n, m), dtype=dtype or _DEFAULT))

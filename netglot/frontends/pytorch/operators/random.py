@@ -55,7 +55,7 @@ def randn_like(g: TorchBuilder, x: Value, *, dtype: np.dtype | None = None) -> V
     return _drawn(g, "RandomNormal", g.Shape(x), dtype or x.dtype)
 
 
-@aten("randint")
+@aten("randint", order="high size *")
 def randint(g: TorchBuilder, *, high: Size, size: Sequence[Size], dtype: np.dtype | None = _INT64) -> Value:
     return _integers(g, 0, high, g.shape(size), dtype or _INT64)
 
@@ -67,7 +67,7 @@ def randint_low(
     return _integers(g, low, high, g.shape(size), dtype or _INT64)
 
 
-@aten("randint_like")
+@aten("randint_like", order="self high *")
 def randint_like(g: TorchBuilder, x: Value, *, high: Size, dtype: np.dtype | None = None) -> Value:
     return _integers(g, 0, high, g.Shape(x), dtype or x.dtype)
 
@@ -77,7 +77,7 @@ def randint_like_low(g: TorchBuilder, x: Value, *, low: Size, high: Size, dtype:
     return _integers(g, low, high, g.Shape(x), dtype or x.dtype)
 
 
-@aten("normal.Tensor_float", "normal.float_Tensor", "normal.Tensor_Tensor")
+@aten("normal.Tensor_float", "normal.float_Tensor", "normal.Tensor_Tensor", order="mean std *")
 def normal(g: TorchBuilder, mean: Value | Number, std: Value | Number = 1.0, *, generator: Any = None) -> Value:
     """Of a mean and a deviation that may be different for each element."""
     tensors = [item for item in (mean, std) if isinstance(item, Value)]
@@ -150,7 +150,7 @@ def _warn(g: TorchBuilder) -> None:
 # ------------------------------------------------------------------------ choices
 
 
-@aten("bernoulli")
+@aten("bernoulli", order="self *")
 def bernoulli(g: TorchBuilder, x: Value, *, generator: Any = None) -> Value:
     """1 with the probability that x says, otherwise 0."""
     return _chance(g, x, x, x.dtype)

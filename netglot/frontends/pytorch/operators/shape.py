@@ -236,7 +236,7 @@ def repeat_interleave(
     return g.view(copies, [*sizes[:axis], reckon(g, "Mul", sizes[axis], repeats), *sizes[axis + 1 :]])
 
 
-@aten("repeat_interleave.Tensor")
+@aten("repeat_interleave.Tensor", order="repeats *")
 def repeat_interleave_indices(g: TorchBuilder, repeats: Value, *, output_size: Size | None = None) -> Value:
     """Every index as often as `repeats` says: how many runs have ended at each place of the result."""
     if repeats.is_constant:

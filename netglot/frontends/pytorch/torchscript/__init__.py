@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,11 @@ from netglot.frontends.pytorch.archive import Archive
 from netglot.frontends.pytorch.builder import Complex, TorchBuilder
 from netglot.frontends.pytorch.pickles import Instance, described
 from netglot.frontends.pytorch.torchscript.code import Code, Function
+from netglot.frontends.pytorch.torchscript.conversions import kind_of
 from netglot.frontends.pytorch.torchscript.interpreter import Frame, Interpreter
 from netglot.frontends.pytorch.torchscript.state import State
 from netglot.frontends.pytorch.torchscript.tensors import Memory, Tensor
-from netglot.frontends.pytorch.torchscript.values import Dict, List, NamedTuple, RaisedError
+from netglot.frontends.pytorch.torchscript.values import Dict, List, NamedTuple, RaisedError, leaves
 from netglot.ir.graph import Graph, Value
 
 _FLOAT = np.dtype(np.float32)
@@ -73,8 +75,11 @@ class _Loader:
             raise UnsupportedError([*self.run.problems, *known]) from None
         if self.run.problems:
             raise UnsupportedError(list(dict.fromkeys(self.run.problems)))
+        leaves(result)  # refuses one without end
         for i, (name, value) in enumerate(_outputs(result)):
             self.add_output(name or f"output_{i}", value)
+        if not self.g.graph.outputs:
+            raise ConversionError("forward returns no tensor", self.origin)
         self.notes()
         return self.g.graph
 
@@ -183,3 +188,5 @@ def _outputs(tree: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         names = tree.fields if isinstance(tree, NamedTuple) else [str(i) if name else "" for i in range(len(tree))]
         for key, item in zip(names, tree, strict=True):
             yield from _outputs(item, f"{name}.{key}" if name else key)
+    elif not isinstance(tree, (str, NoneType)):  # which are no tensors, and say nothing that the network computes
+        raise ConversionError(f"forward returns {kind_of(tree)}")

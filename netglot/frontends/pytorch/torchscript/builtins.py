@@ -44,14 +44,13 @@ def find(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Builtin | No
     of_tensors = any(isinstance(arg, Tensor) for arg in [*args, *kwargs.values()])
     if name in _TENSOR and of_tensors:
         return _TENSOR[name]
-    if not args or of_tensors:
+    if not args:
         return None
-    if isinstance(args[0], list) and name in _LIST:
-        return _LIST[name]
-    if isinstance(args[0], dict) and name in _DICT:
-        return _DICT[name]
-    if isinstance(args[0], str) and name in _TEXT:
-        return _TEXT[name]
+    for kind, functions in ((list, _LIST), (dict, _DICT), (str, _TEXT)):
+        if isinstance(args[0], kind) and name in functions:
+            return functions[name]
+    if of_tensors:
+        return None
     return _NUMBER.get(name) if all(isinstance(arg, (int, float, Value)) for arg in args) else _SAME.get(name)
 
 
@@ -310,6 +309,20 @@ def _sum(run: Interpreter, items: Any) -> Any:
     return total
 
 
+def _any(run: Interpreter, items: Any) -> Any:
+    result: Any = False
+    for item in items:
+        result = _logic("Or", operator.or_)(run, result, on.to_bool(run, item))
+    return result
+
+
+def _all(run: Interpreter, items: Any) -> Any:
+    result: Any = True
+    for item in items:
+        result = _logic("And", operator.and_)(run, result, on.to_bool(run, item))
+    return result
+
+
 def _place_of(run: Interpreter, items: Any, item: Any) -> int:
     for i, other in enumerate(items):
         same = _equal(run, other, item)
@@ -489,7 +502,7 @@ _LIST: dict[str, Builtin] = {
     "insert": _insert, "pop": _pop, "Delete": _delete, "clear": _clear, "reverse": _reverse, "copy": _copied,
     "slice": _list_slice, "add": _joined, "add_": _extend, "mul": _repeated, "__contains__": _contains,
     "eq": _equal, "ne": _unequal, "sum": _sum, "index": _place_of, "min": _extreme("Min", min),
-    "max": _extreme("Max", max), "__getitem__": on.item,
+    "max": _extreme("Max", max), "__getitem__": on.item, "any": _any, "all": _all,
 }  # fmt: skip
 _DICT: dict[str, Builtin] = {
     "keys": lambda run, items: List(items, run.depth), "values": lambda run, items: List(items.values(), run.depth),

@@ -293,6 +293,8 @@ class _States:
         start = condition if condition is not None else np.array(True)
         made = g.op("Loop", [trips, start, *first], outputs=len(first), body=inner.graph)
         results = list(made if isinstance(made, tuple) else (made,))
+        for value, place in zip(results, body.places, strict=True):
+            value.shape = place.shape  # which holds after every step, and before the first
         for memory in self.memory[::-1]:
             self.run.tensors.change(g, Tensor(memory), results.pop())
         given = iter(results)

@@ -144,6 +144,10 @@ class Interpreter:
         for target in statement.targets:
             self.bind(target, value, frame)
 
+    def declare(self, statement: ast.AnnAssign, frame: Frame) -> None:
+        if statement.value is not None:
+            self.bind(statement.target, self.value(statement.value, frame), frame)
+
     def bind(self, target: ast.expr, value: Any, frame: Frame) -> None:
         if isinstance(target, ast.Name):
             frame.names[target.id] = value
@@ -256,10 +260,7 @@ class Interpreter:
 
     def name(self, node: ast.Name, frame: Frame) -> Any:
         if node.id in frame.names:
-            value = frame.names[node.id]
-            if isinstance(value, Uninitialised):
-                raise self.g.unsupported(f"'{node.id}' is read and may have no value")
-            return value
+            return frame.names[node.id]
         if node.id in ("inf", "nan"):
             return float(node.id)
         if node.id in _ROOTS or node.id in builtins.NAMES or node.id == "CONSTANTS":
@@ -343,6 +344,8 @@ class Interpreter:
             if definition is None:
                 raise self.error(f"the archive has no code of '{name:.200}'")
             return self.function(definition, args, kwargs, frame)
+        if any(isinstance(arg, Uninitialised) for arg in args):
+            raise self.g.unsupported("a name is read that may have no value")
         if has_unknown([*args, *kwargs.values()]):
             return UNKNOWN
         return self.whole(call(self, name, args, kwargs))
@@ -398,7 +401,8 @@ def call(run: Interpreter, name: str, args: list[Any], kwargs: dict[str, Any]) -
 _HARMLESS = ("no_grad", "enable_grad", "inference_mode", "set_grad_enabled")
 
 _STATEMENTS: dict[type[ast.stmt], Callable[..., Returned | None]] = {
-    ast.Assign: Interpreter.assign, ast.Expr: Interpreter.expression, ast.Return: Interpreter.return_,
+    ast.Assign: Interpreter.assign, ast.AnnAssign: Interpreter.declare,
+    ast.Expr: Interpreter.expression, ast.Return: Interpreter.return_,
     ast.If: Interpreter.if_, ast.While: Interpreter.while_, ast.For: Interpreter.for_, ast.With: Interpreter.with_,
     ast.Pass: lambda *_: None,
 }  # fmt: skip

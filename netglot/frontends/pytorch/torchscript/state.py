@@ -48,15 +48,15 @@ class State:
             return self.tensor(item, path, folder, g)
         if isinstance(item, Opaque):
             raise g.unsupported(f"'{path}' is made by {item.name:.80}", "Quantised and packed tensors are not read.")
-        if isinstance(item, tuple):
-            return tuple(self.read(part, f"{path}.{i}", folder, g) for i, part in enumerate(item))
-        if isinstance(item, (list, dict)):
+        if isinstance(item, (list, tuple, dict)):
             if id(item) not in self._lists:
                 self._lists[id(item)] = self._container(item, path, folder, g)
             return self._lists[id(item)]
         return item
 
     def _container(self, item: Any, path: str, folder: str, g: TorchBuilder) -> Any:
+        if isinstance(item, tuple):
+            return tuple(self.read(part, f"{path}.{i}", folder, g) for i, part in enumerate(item))
         if isinstance(item, list):
             return List(self.read(part, f"{path}.{i}", folder, g) for i, part in enumerate(item))
         return Dict((key, self.read(part, f"{path}.{key}", folder, g)) for key, part in item.items())

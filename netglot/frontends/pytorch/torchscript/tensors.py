@@ -8,6 +8,7 @@ change is refused.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,7 @@ class Memory:
     version: int = 0
     doubt: str = ""
     place: str = ""  # of a weight: where it lies
+    serial: int = field(default_factory=itertools.count().__next__)
 
 
 @dataclass(eq=False)
@@ -54,6 +56,7 @@ class Scope:
     """The changes made in a branch or body, so that they can be taken back and handed out as results."""
 
     before: dict[Memory, tuple[Any, int, str]] = field(default_factory=dict)
+    start: Memory = field(default_factory=lambda: Memory(None))  # what is older was there before
     looked: dict[Tensor, tuple[Memory | None, Any, int]] = field(default_factory=dict)
 
     def leave(self) -> dict[Memory, Any]:
@@ -116,7 +119,8 @@ class Tensors:
 
     def _set(self, memory: Memory, value: Any) -> None:
         for scope in self.scopes:
-            scope.before.setdefault(memory, (memory.value, memory.version, memory.doubt))
+            if memory.serial < scope.start.serial:
+                scope.before.setdefault(memory, (memory.value, memory.version, memory.doubt))
         memory.value = value
         memory.version += 1
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from netglot.errors import ConversionError
 from netglot.frontends.pytorch.torchscript.tensors import Tensor
 
 LONGEST = 1_000_000  # elements of a list, characters of a text
@@ -69,15 +70,26 @@ class RaisedError(Exception):
 UNINITIALISED, UNKNOWN = Uninitialised(), Unknown()
 
 
+def leaves(tree: Any) -> list[Any]:
+    """All that is no list, tuple or dict in a value; ConversionError for one that holds itself again and again."""
+    found: list[Any] = []
+    waiting, seen = [tree], 0
+    while waiting:
+        item = waiting.pop()
+        seen += 1
+        if seen > LONGEST:
+            raise ConversionError(f"a value of more than {LONGEST} parts")
+        if isinstance(item, (list, tuple, dict)):
+            waiting += list(item.values() if isinstance(item, dict) else item)[::-1]
+        else:
+            found.append(item)
+    return found
+
+
 def tensors(tree: Any) -> list[Tensor]:
     """All tensors in a value."""
-    if isinstance(tree, Tensor):
-        return [tree]
-    items = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, (list, tuple)) else ()
-    return [tensor for item in items for tensor in tensors(item)]
+    return [leaf for leaf in leaves(tree) if isinstance(leaf, Tensor)]
 
 
 def has_unknown(tree: Any) -> bool:
-    if isinstance(tree, (list, tuple)):
-        return any(has_unknown(item) for item in tree)
-    return isinstance(tree, Unknown)
+    return any(isinstance(leaf, Unknown) for leaf in leaves(tree))
