@@ -49,6 +49,8 @@ def find(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Builtin | No
     for kind, functions in ((list, _LIST), (dict, _DICT), (str, _TEXT)):
         if isinstance(args[0], kind) and name in functions:
             return functions[name]
+    if isinstance(args[0], Device) and name == "type":
+        return lambda run, device: device.name.partition(":")[0]
     if of_tensors:
         return None
     return _NUMBER.get(name) if all(isinstance(arg, (int, float, Value)) for arg in args) else _SAME.get(name)
