@@ -19,7 +19,7 @@ SAME_SHAPE = [
     "elemwise_add", "_plus", "_Plus", "_add", "_grad_add", "_sparse_elemwise_add", "elemwise_sub", "_sub", "_minus",
     "_Minus", "_sparse_elemwise_sub", "elemwise_mul", "_mul", "_Mul", "_sparse_elemwise_mul", "elemwise_div", "_div",
     "_Div", "_sparse_elemwise_div", "_scatter_elemwise_div", "_mod", "_Mod", "_power", "_Power", "_maximum",
-    "_Maximum", "_minimum", "_Minimum", "_hypot", "_Hypot",
+    "_Maximum", "_npi_maximum", "_minimum", "_Minimum", "_npi_minimum", "_hypot", "_Hypot",
 ]  # fmt: skip
 BROADCAST = [
     *(f"broadcast_{name}" for name in ("add", "plus", "sub", "minus", "mul", "div", "mod", "power", "maximum",

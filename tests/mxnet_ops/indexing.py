@@ -58,6 +58,7 @@ ROWS = [
       for op in ("where", "_sparse_where")),
     Row("where", {}, [In((3,)), X, X], "rows", values={"data0": np.array([0, -1, 0.5], np.float32)}),
     Row("_contrib_boolean_mask", {}, [X, In((3,), "int32")], "rows", values={"data1": np.array([1, 0, 1], np.int32)}),
+    Row("_npi_boolean_mask", {}, [X, In((3,), "int32")], values={"data1": np.array([1, 0, 1], np.int32)}),
     Row("_contrib_index_array", {}, [X], dynamic=True),
     Row("_contrib_index_array", {"axes": (2, 0)}, [X], "axes"),
     Row("_contrib_index_copy", {}, [X, In((2,), "int32"), In((2, 4, 5))], values={"data1": np.array([2, 0], np.int32)}),

@@ -12,6 +12,7 @@ from netglot.frontends.mxnet import (  # noqa: F401  (they register their operat
     indexing,
     linalg,
     normalization,
+    numpy_ops,
     output,
     pooling,
     quantize,

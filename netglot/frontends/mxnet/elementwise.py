@@ -35,11 +35,6 @@ def truth(g: MXNetBuilder, x: Value) -> Value:
     return g.cast(x, np.bool_)
 
 
-def not_bool(g: MXNetBuilder, x: Value) -> Value:
-    """A truth value counts as the float32 that MXNet makes of it before it computes."""
-    return g.cast(x, np.float32) if x.dtype == np.bool_ else x
-
-
 # --------------------------------------------------------------------- two tensors
 
 
@@ -135,15 +130,15 @@ _BINARY: Mapping[str, tuple[Binary, tuple[str, ...]]] = {
                           "_sparse_broadcast_div")),
     "mod": (mod, ("_mod", "_Mod")),
     "power": (power, ("_power", "_Power")),
-    "maximum": (maximum, ("_maximum", "_Maximum")),
-    "minimum": (minimum, ("_minimum", "_Minimum")),
+    "maximum": (maximum, ("_maximum", "_Maximum", "_npi_maximum")),
+    "minimum": (minimum, ("_minimum", "_Minimum", "_npi_minimum")),
     "hypot": (hypot, ("_hypot", "_Hypot")),
 }  # fmt: skip
 
 
 def _of_tensors(function: Binary) -> Callable[..., Value]:
     def operator(g: MXNetBuilder, lhs: Value, rhs: Value) -> Value:
-        return function(g, not_bool(g, lhs), not_bool(g, rhs))
+        return function(g, lhs, rhs)
 
     return operator
 
@@ -168,9 +163,13 @@ def add_n(g: MXNetBuilder, *args: Value) -> Value:
 
 
 def with_number(g: MXNetBuilder, data: Value, scalar: float, is_int: bool) -> tuple[Value, Value]:
-    """Both of one type: whole numbers become float64 beside a number that is none (is_int says so since 1.7)."""
-    x = not_bool(g, data)
-    x = g.cast(x, np.float64) if is_whole(x) and not is_int else x
+    """Both of one type: whole numbers become float64 beside a number that is none (is_int says so since 1.7).
+
+    Truth values become numbers.
+    """
+    if data.dtype == np.bool_:
+        data = g.cast(data, np.int64)
+    x = g.cast(data, np.float64) if is_whole(data) and not is_int else data
     return x, g.constant(number(x, scalar))
 
 
@@ -246,7 +245,7 @@ def _register(name: str, function: Unary) -> None:
     """For the operator, NumPy's one, and that for sparse tensors, which dense ones are too."""
 
     def operator(g: MXNetBuilder, data: Value) -> Value:
-        return function(g, not_bool(g, data))
+        return function(g, data)
 
     mxnet_op(name, *_OTHER_NAMES.get(name, (f"_npi_{name}", f"_sparse_{name}")))(operator)
 
@@ -392,9 +391,8 @@ def smooth_l1(g: MXNetBuilder, data: Value, *, scalar: float = 1.0) -> Value:
 
 @mxnet_op("clip", "_npi_clip", "_sparse_clip")
 def clip(g: MXNetBuilder, data: Value, *, a_min: float | None = None, a_max: float | None = None) -> Value:
-    x = not_bool(g, data)
-    limits = [None if limit is None or np.isinf(limit) else number(x, limit) for limit in (a_min, a_max)]
-    return g.Clip(x, *limits)
+    limits = [None if limit is None or np.isinf(limit) else number(data, limit) for limit in (a_min, a_max)]
+    return g.Clip(data, *limits)
 
 
 @mxnet_op("identity", "_copy", "_np_copy", "BlockGrad", "stop_gradient", "_sparse_stop_gradient")

@@ -130,7 +130,7 @@ def index_of(g: MXNetBuilder, op: str, x: Value, axis: int | None, keepdims: boo
 def cumsum(g: MXNetBuilder, a: Value, *, axis: int | None = None, dtype: np.dtype | None = None) -> Value:
     """Of the flattened tensor without axis."""
     x = a if dtype is None else g.cast(a, dtype)
-    x = g.cast(x, np.float32) if x.dtype == np.bool_ else x
+    x = g.cast(x, np.int64) if x.dtype == np.bool_ else x
     if axis is None:
         return g.CumSum(g.Reshape(x, [-1]), np.array(0, np.int64))
     return g.CumSum(x, np.array(g.axis(x, axis), np.int64))
