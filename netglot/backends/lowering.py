@@ -43,6 +43,12 @@ def find(node: Node, format: str) -> Operator | None:
     return registry.find(format, f"{DOMAIN}.{node.op}" if node.domain == DOMAIN else node.op)
 
 
+def takes_open_sizes(node: Node, format: str) -> bool:
+    """Whether the function for `node` was registered as one that takes and gives sizes known only at run time."""
+    operator = find(node, format)
+    return operator is not None and bool(operator.options.get("open_sizes"))
+
+
 def _lower(node: Node, format: str, call: Call) -> Iterator[Problem]:
     operator = find(node, format)
     if operator is None:

@@ -12,6 +12,7 @@ from netglot.backends.tflite import (  # noqa: F401  (they register their operat
     pooling,
     reduction,
     resize,
+    selection,
     transposed,
 )
 from netglot.backends.tflite.context import TFLiteBuilder, tflite_op

@@ -27,14 +27,21 @@ Ints = tuple[int, ...]
 Operand = int | float | Value  # a tensor's index, a number (of the type of the tensor beside it), a value of the graph
 
 
+OPEN = -1  # a size that is known only when the model runs, as TFLite's shape signatures have it
+
+
 def tflite_op(
-    *ops: str, layout: Ends | Callable[[Node], Ends] = Side.FIRST, override: bool = False
+    *ops: str,
+    layout: Ends | Callable[[Node], Ends] = Side.FIRST,
+    open_sizes: bool = False,
+    override: bool = False,
 ) -> Callable[[Function], Function]:
     """Registers a function for ONNX operators.
 
     `layout` says how it wants its images stored (see passes/layout.py), or is a function of the node that says so.
+    `open_sizes`: whether it can do with sizes that are known only when the model runs, which are OPEN in its shapes.
     """
-    return registry.add("tflite", *ops, override=override, layout=layout)
+    return registry.add("tflite", *ops, override=override, layout=layout, open_sizes=open_sizes)
 
 
 class Op:
@@ -47,7 +54,7 @@ class Op:
 
 
 class Tensor:
-    """One TFLite tensor: physical shape, and data if constant."""
+    """One TFLite tensor: physical shape (OPEN where the data decide), and data if constant."""
 
     __slots__ = ("data", "dtype", "name", "shape")
 
@@ -93,10 +100,12 @@ class TFLiteBuilder:
     # ---------------------------------------------------------------- geometry
 
     def shape(self, x: int | Value) -> Ints:
-        """The shape as stored."""
+        """The shape as stored, with OPEN for sizes that are known only when the model runs."""
         if isinstance(x, int):
             return self.tensors[x].shape
-        return tuple(x.sizes[axis] for axis in x.layout) if x.layout else x.sizes
+        assert x.shape is not None
+        sizes = tuple(size if isinstance(size, int) else OPEN for size in x.shape)
+        return tuple(sizes[axis] for axis in x.layout) if x.layout else sizes
 
     def axis(self, value: Value, axis: int) -> int:
         """Where the logical `axis` of `value` lies in memory."""
@@ -186,7 +195,7 @@ class TFLiteBuilder:
         """Adds an operator with a temporary output, by default of the broadcast shape and the type of its inputs."""
         refs = self._inputs(inputs)
         if shape is None:
-            shape = np.broadcast_shapes(*(self.tensors[x].shape for x in refs if x >= 0))
+            shape = broadcast(*(self.tensors[x].shape for x in refs if x >= 0))
         y = self.temporary(shape, dtype or self.tensors[refs[0]].dtype)
         self.op(name, refs, [y], options)
         return y
@@ -205,7 +214,7 @@ class TFLiteBuilder:
         """y[i] = x[perm]; written as a RESHAPE where only axes of size one move."""
         x, y = self.ref(x), self.ref(y)
         moving = [axis for axis in perm if self.tensors[x].shape[axis] != 1]
-        if moving == sorted(moving):
+        if moving == sorted(moving) and self.tensors[y].shape.count(OPEN) < 2:
             self.reshape(x, y)
         else:
             self.op("TRANSPOSE", [x, self.ints(perm)], [y])
@@ -221,6 +230,8 @@ class TFLiteBuilder:
         """Same elements in the same order, with y's shape."""
         x, y = self.ref(x), self.ref(y)
         shape = self.tensors[y].shape
+        if shape.count(OPEN) > 1:
+            raise NotMappedError(f"more than one size of {shape} is known only when the model runs")
         self.op("RESHAPE", [x, self.ints(shape)], [y], tfl.ReshapeOptionsT(newShape=list(shape)))
 
     def reshaped(self, x: int | Value, shape: Sequence[int]) -> int:
@@ -237,7 +248,7 @@ class TFLiteBuilder:
 
     def copy(self, x: int, y: Value) -> None:
         """y = x, reshaped (peephole.py takes away what does nothing)."""
-        if prod(self.shape(x)) != prod(self.shape(y)):
+        if OPEN not in (*self.shape(x), *self.shape(y)) and prod(self.shape(x)) != prod(self.shape(y)):
             raise ValueError(f"{self.shape(x)} can't become {self.shape(y)}")
         self.reshape(x, y)
 
@@ -267,6 +278,20 @@ class TFLiteBuilder:
         return self.emit("CAST", x, dtype=dtype, options=cast_options(known, dtype))
 
 
+def broadcast(*shapes: Ints) -> Ints:
+    """The shape that tensors of `shapes` are broadcast to; an OPEN size may be 1, and gives way to a known one."""
+    rank = max(map(len, shapes))
+    columns = zip(*((1,) * (rank - len(shape)) + tuple(shape) for shape in shapes), strict=True)
+    return tuple(_together(sizes) for sizes in columns)
+
+
+def _together(sizes: Ints) -> int:
+    known = {size for size in sizes if size not in (1, OPEN)}
+    if len(known) > 1:
+        raise ValueError(f"sizes {sorted(known)} can't be broadcast together")
+    return known.pop() if known else min(sizes)
+
+
 def cast_options(before: np.dtype, after: np.dtype) -> Any:
     return tfl.CastOptionsT(inDataType=TENSOR_TYPES[before], outDataType=TENSOR_TYPES[after])
 
@@ -293,5 +318,6 @@ def physical_permutation(x: Value, y: Value, perm: Sequence[int]) -> list[int]:
 
 
 __all__ = [
-    "Ends", "Ints", "Op", "Operand", "Side", "Subgraph", "TFLiteBuilder", "Tensor", "physical_permutation", "tflite_op",
+    "OPEN", "Ends", "Ints", "Op", "Operand", "Side", "Subgraph", "TFLiteBuilder", "Tensor", "physical_permutation",
+    "tflite_op",
 ]  # fmt: skip

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as tfl
 
 from netglot.backends.lowering import NotMappedError
-from netglot.backends.tflite.context import Ints, Side, TFLiteBuilder, tflite_op
+from netglot.backends.tflite.context import OPEN, Ints, Side, TFLiteBuilder, tflite_op
 from netglot.backends.tflite.reduction import reduced
 from netglot.ir.graph import Value
+from netglot.ir.types import is_static
 
 MAX_ELEMENTS = 2**28  # of one temporary of MaxRoiPool
 
@@ -17,27 +19,101 @@ def box_nms(
     m: TFLiteBuilder, boxes: Value, scores: Value, y: Value, *, max_boxes: int, iou_threshold: float = 0.5,
     score_threshold: float = 0.0,
 ) -> None:  # fmt: skip
-    """NON_MAX_SUPPRESSION_V4 fills up with zeros and says how many it found; here what is missing is -1.
+    """The indices that `suppressed` gives; what is missing is -1."""
+    picked, found = suppressed(m, m.tensor(boxes), m.tensor(scores), max_boxes, iou_threshold, score_threshold)
+    is_found = m.emit("LESS", m.ints(np.arange(max_boxes)), found, dtype=bool)
+    m.finish(m.cast(m.emit("SELECT_V2", is_found, picked, m.ints(-1), dtype=np.int32), np.int64), y)
 
-    It does not say which of equal scores goes first: it is given the boxes by falling score, and falling ranks as
-    their scores. And it drops boxes that overlap by the threshold itself: it is given the next larger number.
+
+def suppressed(
+    m: TFLiteBuilder, boxes: int, scores: int, most: int, iou_threshold: float, score_threshold: float | None
+) -> tuple[int, int]:
+    """Indices of the kept ones of boxes [N, 4], filled up to `most` with anything, and how many they are.
+
+    NON_MAX_SUPPRESSION_V4 does not say which of equal scores goes first: it is given the boxes by falling score, and
+    falling ranks as their scores. And it drops boxes that overlap by the threshold itself: it is given the next larger
+    number. Without a score_threshold every box is a candidate.
     """
     if iou_threshold >= 1:
         raise NotMappedError("an iou_threshold of 1 or more")
-    count = boxes.sizes[0]
-    score, rank = m.temporary((count,), scores.dtype), m.temporary((count,), np.int32)
+    count = m.shape(boxes)[0]
+    score, rank = m.temporary((count,), m.dtype(scores)), m.temporary((count,), np.int32)
     m.op("TOPK_V2", [scores, m.ints(count)], [score, rank])
-    is_candidate = m.emit("GREATER", score, float(score_threshold), dtype=bool)
-    falling = m.constant(np.arange(count, 0, -1), np.float32)
-    priority = m.emit("SELECT_V2", is_candidate, falling, m.number(0.0, falling), dtype=np.float32)
-    ordered = apart(m, m.emit("GATHER", boxes, rank, shape=boxes.sizes))
+    priority = m.constant(np.arange(count, 0, -1), np.float32)
+    if score_threshold is not None:
+        is_candidate = m.emit("GREATER", score, float(score_threshold), dtype=bool)
+        priority = m.emit("SELECT_V2", is_candidate, priority, m.number(0.0, priority), dtype=np.float32)
+    ordered = apart(m, m.emit("GATHER", boxes, rank, shape=m.shape(boxes)))
     limit = float(np.nextafter(np.float32(iou_threshold), np.float32(2)))
-    chosen, found = m.temporary((max_boxes,), np.int32), m.temporary((), np.int32)
-    limits = [m.ints(max_boxes), m.number(limit, boxes), m.number(0.5, boxes)]
+    chosen, found = m.temporary((most,), np.int32), m.temporary((), np.int32)
+    limits = [m.ints(most), m.number(limit, boxes), m.number(0.5, boxes)]
     m.op("NON_MAX_SUPPRESSION_V4", [ordered, priority, *limits], [chosen, found])
-    is_found = m.emit("LESS", m.ints(np.arange(max_boxes)), found, dtype=bool)
-    picked = m.emit("GATHER", rank, chosen, shape=(max_boxes,))
-    m.finish(m.cast(m.emit("SELECT_V2", is_found, picked, m.ints(-1), dtype=np.int32), np.int64), y)
+    return m.emit("GATHER", rank, chosen, shape=(most,)), found
+
+
+MAX_SUPPRESSIONS = 256  # of one NonMaxSuppression: each class of each image costs some 15 operators
+
+
+@tflite_op("NonMaxSuppression", open_sizes=True)
+def non_max_suppression(
+    m: TFLiteBuilder, boxes: Value, scores: Value, most: Value | None, iou_threshold: Value | None,
+    score_threshold: Value | None, y: Value, *, center_point_box: int,
+) -> None:  # fmt: skip
+    """One suppression for each class of each image, in ONNX's order, and of each the rows that it found."""
+    if not is_static(boxes.shape) or not is_static(scores.shape):
+        raise NotMappedError("how many boxes it chooses from is known only when the model runs")
+    batch, classes, count = scores.sizes
+    if batch * classes > MAX_SUPPRESSIONS:
+        raise NotMappedError(f"{batch} image(s) of {classes} classes are more than {MAX_SUPPRESSIONS} suppressions")
+    kept = min(count, int(known(most, "max_output_boxes_per_class") or 0))
+    overlap, least = known(iou_threshold, "iou_threshold") or 0.0, known(score_threshold, "score_threshold")
+    if kept < 1:
+        raise NotMappedError("max_output_boxes_per_class is 0, so that it finds nothing")
+    rows = []
+    for image in range(batch):
+        at = corners(m, part(m, boxes, [image, 0, 0], (count, 4)), bool(center_point_box))
+        for label in range(classes):
+            score = part(m, scores, [image, label, 0], (count,))
+            rows.append(_rows(m, *suppressed(m, at, score, kept, overlap, least), image, label))
+    total = m.emit("CONCATENATION", *rows, shape=(OPEN, 3)) if len(rows) > 1 else rows[0]
+    m.finish(m.cast(total, np.int64), y)
+
+
+def known(value: Value | None, what: str) -> float | None:
+    """The number in a constant, None where it is left out."""
+    if value is None:
+        return None
+    if value.data is None:
+        raise NotMappedError(f"{what} is computed")
+    return float(value.data.item())
+
+
+def part(m: TFLiteBuilder, x: Value, begin: list[int], shape: Ints) -> int:
+    """The elements of x from `begin` on, as `shape`, which has the sizes of x's last axes."""
+    sizes = (1,) * (x.rank - len(shape)) + shape
+    if sizes == x.sizes:
+        return m.reshaped(x, shape)
+    return m.reshaped(m.emit("SLICE", x, m.ints(begin), m.ints(sizes), shape=sizes), shape)
+
+
+def corners(m: TFLiteBuilder, boxes: int, is_centred: bool) -> int:
+    """Boxes [N, 4] by opposite corners. Of those by centre and size, a negative size overlaps nothing, as zero."""
+    if not is_centred:
+        return boxes
+    shape = (m.shape(boxes)[0], 2)
+    centre = m.emit("SLICE", boxes, m.ints([0, 0]), m.ints(shape), shape=shape)
+    size = m.emit("SLICE", boxes, m.ints([0, 2]), m.ints(shape), shape=shape)
+    half = m.emit("MUL", m.emit("MAXIMUM", size, 0.0), 0.5)
+    ends = [m.emit("SUB", centre, half), m.emit("ADD", centre, half)]
+    return m.emit("CONCATENATION", *ends, options=tfl.ConcatenationOptionsT(axis=1), shape=(shape[0], 4))
+
+
+def _rows(m: TFLiteBuilder, picked: int, found: int, image: int, label: int) -> int:
+    """[found, 3] of int32: the image, the class and an index of each of the first `found` boxes of `picked`."""
+    boxes = m.emit("SLICE", picked, m.ints([0]), m.reshaped(found, (1,)), shape=(OPEN,))
+    column = m.reshaped(boxes, (OPEN, 1))
+    rows = m.emit("PAD", column, m.ints([[0, 0], [2, 0]]), shape=(OPEN, 3))
+    return m.emit("ADD", rows, m.ints([image, label, 0])) if image or label else rows
 
 
 def apart(m: TFLiteBuilder, boxes: int) -> int:

@@ -28,19 +28,19 @@ VARIADIC = {"Sum": "ADD", "Mean": "ADD", "Max": "MAXIMUM", "Min": "MINIMUM"}
 
 
 def _register_unary(op: str, name: str) -> None:
-    @tflite_op(op, layout=alike)
+    @tflite_op(op, layout=alike, open_sizes=True)
     def unary(m: TFLiteBuilder, x: Value, y: Value) -> None:
         in_type(m, name, [m.tensor(x)], y)
 
 
 def _register_binary(op: str, name: str) -> None:
-    @tflite_op(op, layout=alike)
+    @tflite_op(op, layout=alike, open_sizes=True)
     def binary(m: TFLiteBuilder, a: Value, b: Value, y: Value) -> None:
         in_type(m, name, [m.operand(a, y), m.operand(b, y)], y)
 
 
 def _register_variadic(op: str, name: str) -> None:
-    @tflite_op(op, layout=alike)
+    @tflite_op(op, layout=alike, open_sizes=True)
     def variadic(m: TFLiteBuilder, inputs: list[Value], y: Value) -> None:
         """Two at a time; Mean then divides."""
         operands = widened(m, name, [m.operand(x, y) for x in inputs])
@@ -75,13 +75,13 @@ def in_type(m: TFLiteBuilder, name: str, operands: list[int], y: Value) -> None:
     m.finish(m.cast(result, m.dtype(y)), y)
 
 
-@tflite_op("Identity")
+@tflite_op("Identity", open_sizes=True)
 def identity(m: TFLiteBuilder, x: Value, y: Value) -> None:
     """The layout pass puts an Identity where a value has to be stored the other way."""
     m.move(m.tensor(x), x.layout, y)
 
 
-@tflite_op("Dropout", layout=alike)
+@tflite_op("Dropout", layout=alike, open_sizes=True)
 def dropout(
     m: TFLiteBuilder, x: Value, ratio: Value | None, training: Value | None, y: Value, mask: Value | None, *,
     seed: int = 0,
@@ -91,12 +91,12 @@ def dropout(
     m.copy(m.tensor(x), y)
 
 
-@tflite_op("Reciprocal", layout=alike)
+@tflite_op("Reciprocal", layout=alike, open_sizes=True)
 def reciprocal(m: TFLiteBuilder, x: Value, y: Value) -> None:
     m.op("DIV", [m.number(1.0, x), x], [y])
 
 
-@tflite_op("Pow", layout=alike)
+@tflite_op("Pow", layout=alike, open_sizes=True)
 def power(m: TFLiteBuilder, a: Value, b: Value, y: Value) -> None:
     known = float(b.data.flat[0]) if b.data is not None and b.data.size == 1 else None
     shortcut = {2.0: "SQUARE", 0.5: "SQRT", -0.5: "RSQRT"}.get(known) if known is not None else None
@@ -108,7 +108,7 @@ def power(m: TFLiteBuilder, a: Value, b: Value, y: Value) -> None:
         in_type(m, "POW", [m.operand(a, y), m.cast(m.operand(b, y), m.dtype(a))], y)
 
 
-@tflite_op("Mod", layout=alike)
+@tflite_op("Mod", layout=alike, open_sizes=True)
 def modulo(m: TFLiteBuilder, a: Value, b: Value, y: Value, *, fmod: int) -> None:
     """With fmod the result has the sign of the dividend (C), otherwise of the divisor (Python, TFLite)."""
     x, divisor = m.operand(a, y), m.operand(b, y)
@@ -120,12 +120,12 @@ def modulo(m: TFLiteBuilder, a: Value, b: Value, y: Value, *, fmod: int) -> None
         raise NotMappedError(f"fmod of {a.dtype}")
 
 
-@tflite_op("Where", layout=alike)
+@tflite_op("Where", layout=alike, open_sizes=True)
 def where(m: TFLiteBuilder, condition: Value, a: Value, b: Value, y: Value) -> None:
     m.op("SELECT_V2", [m.operand(value, y) for value in (condition, a, b)], [y])
 
 
-@tflite_op("Cast", layout=alike)
+@tflite_op("Cast", layout=alike, open_sizes=True)
 def cast(m: TFLiteBuilder, x: Value, y: Value, *, to: int, saturate: int = 1, round_mode: str = "up") -> None:
     """A number that does not fit is undefined in ONNX; everything but zero is true."""
     if m.dtype(y) == np.bool_ and m.dtype(x) != np.bool_:
@@ -136,7 +136,7 @@ def cast(m: TFLiteBuilder, x: Value, y: Value, *, to: int, saturate: int = 1, ro
         m.op("CAST", [x], [y], cast_options(m.dtype(x), m.dtype(y)))
 
 
-@tflite_op("Clip", layout=alike)
+@tflite_op("Clip", layout=alike, open_sizes=True)
 def clip(m: TFLiteBuilder, x: Value, low: Value | None, high: Value | None, y: Value) -> None:
     """RELU, RELU6 and RELU_N1_TO_1 where the limits are theirs, which the operator before can absorb."""
     name = _FUSABLE.get((_number(low), _number(high)))
@@ -159,6 +159,6 @@ def _number(value: Value | None) -> float | str | None:
     return "computed" if value.data is None else float(value.data.flat[0])
 
 
-@tflite_op("IsNaN", layout=alike)
+@tflite_op("IsNaN", layout=alike, open_sizes=True)
 def is_nan(m: TFLiteBuilder, x: Value, y: Value) -> None:
     m.op("NOT_EQUAL", [x, x], [y], tfl.NotEqualOptionsT())

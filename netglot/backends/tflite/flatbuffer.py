@@ -10,7 +10,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as tfl
 
-from netglot.backends.tflite.context import TENSOR_TYPES, Op, Subgraph, Tensor, TFLiteBuilder
+from netglot.backends.tflite.context import OPEN, TENSOR_TYPES, Op, Subgraph, Tensor, TFLiteBuilder
 from netglot.backends.tflite.versions import version
 from netglot.errors import ConversionError
 
@@ -118,9 +118,11 @@ def _signature(inputs: Mapping[str, int], outputs: Mapping[str, int], place: Map
 
 def _tensor(tensor: Tensor, buffers: _Buffers) -> tfl.TensorT:
     index = 0 if tensor.data is None else buffers.add(tensor.data)
+    signature = list(tensor.shape) if OPEN in tensor.shape else None
     return tfl.TensorT(
-        name=tensor.name, shape=list(tensor.shape), type=TENSOR_TYPES[tensor.dtype], buffer=index, hasRank=True
-    )
+        name=tensor.name, shape=[1 if size == OPEN else size for size in tensor.shape], shapeSignature=signature,
+        type=TENSOR_TYPES[tensor.dtype], buffer=index, hasRank=True,
+    )  # fmt: skip
 
 
 def _operator(m: TFLiteBuilder, op: Op, place: Mapping[int, int], codes: dict[Code, int]) -> tfl.OperatorT:

@@ -8,35 +8,38 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as tfl
 
 from netglot.backends.lowering import NotMappedError
-from netglot.backends.tflite.context import Ints, Side, TFLiteBuilder, physical_permutation, tflite_op
+from netglot.backends.tflite.context import OPEN, Ints, Side, TFLiteBuilder, physical_permutation, tflite_op
 from netglot.backends.tflite.sides import alike, const_ints, gathering, reshaping
 from netglot.ir.graph import Value
+from netglot.ir.types import Dim
 from netglot.passes.layout import natural_order
 
 
-@tflite_op("Flatten", "Reshape", "Squeeze", "Unsqueeze", layout=reshaping)
+@tflite_op("Flatten", "Reshape", "Squeeze", "Unsqueeze", layout=reshaping, open_sizes=True)
 def reshape(m: TFLiteBuilder, x: Value, *rest: Value | None, axis: int = 0, allowzero: int = 0) -> None:
     y = rest[-1]
     assert y is not None
     m.reshape(x, y)
 
 
-@tflite_op("Transpose")
+@tflite_op("Transpose", open_sizes=True)
 def transpose(m: TFLiteBuilder, x: Value, y: Value, *, perm: Ints = ()) -> None:
     m.transpose(x, y, physical_permutation(x, y, perm or tuple(reversed(range(x.rank)))))
 
 
-@tflite_op("Concat", layout=alike)
+@tflite_op("Concat", layout=alike, open_sizes=True)
 def concat(m: TFLiteBuilder, inputs: list[Value], y: Value, *, axis: int) -> None:
-    operands = [m.operand(x, y) for x in inputs if 0 not in x.sizes]
+    operands = [m.operand(x, y) for x in inputs if 0 not in m.shape(x)]
     m.op("CONCATENATION", [*operands], [y], tfl.ConcatenationOptionsT(axis=m.axis(y, axis)))
 
 
-@tflite_op("Split", layout=alike)
+@tflite_op("Split", layout=alike, open_sizes=True)
 def split(
     m: TFLiteBuilder, x: Value, sizes: Value | None, outputs: list[Value], *, axis: int, num_outputs: int = 0
 ) -> None:
-    parts = [y.sizes[axis] for y in outputs]
+    parts = [m.shape(y)[m.axis(x, axis)] for y in outputs]
+    if OPEN in parts:
+        raise NotMappedError("how large the parts are is known only when the model runs")
     at, count = m.ints(m.axis(x, axis)), len(outputs)
     if len(set(parts)) == 1:
         m.op("SPLIT", [at, x], outputs, tfl.SplitOptionsT(numSplits=count))
@@ -44,15 +47,18 @@ def split(
         m.op("SPLIT_V", [x, m.ints(parts), at], outputs, tfl.SplitVOptionsT(numSplits=count))
 
 
-@tflite_op("Slice", layout=alike)
+@tflite_op("Slice", layout=alike, open_sizes=True)
 def slice_(
     m: TFLiteBuilder, x: Value, starts: Value, ends: Value, axes: Value | None, steps: Value | None, y: Value
 ) -> None:
     begins, strides = [0] * x.rank, [1] * x.rank
-    first = const_ints(starts)
+    first, last = const_ints(starts), const_ints(ends)
     chosen, by = const_ints(axes), const_ints(steps)
     if first is None or (chosen is None and axes is not None) or (by is None and steps is not None):
         raise NotMappedError("where to slice is computed")
+    if OPEN in m.shape(x):
+        slice_open(m, x, y, slices(first, last, chosen, by))
+        return
     for i, axis in enumerate(chosen if chosen is not None else range(len(first))):
         strides[axis] = by[i] if by else 1
         begins[axis] = _begin(first[i], x.sizes[axis], strides[axis])
@@ -61,6 +67,28 @@ def slice_(
         m.op("SLICE", [x, m.ints(begins), m.ints(m.shape(y))], [y])
     else:
         strided_slice(m, x, y, begins, strides)
+
+
+Slices = dict[int, tuple[int, int, int]]  # start, end and step by axis
+
+_FAR = 2**30  # beyond every size: what ONNX's ends of the 64-bit integers stand for
+
+
+def slices(first: list[int], last: list[int] | None, axes: list[int] | None, by: list[int] | None) -> Slices:
+    if last is None:
+        raise NotMappedError("where to slice is computed")
+    where, steps = axes or range(len(first)), by or [1] * len(first)
+    bounds = [[min(max(i, -_FAR), _FAR) for i in ends] for ends in (first, last)]
+    return {axis: each for axis, *each in zip(where, *bounds, steps, strict=True)}  # type: ignore[misc]
+
+
+def slice_open(m: TFLiteBuilder, x: Value, y: Value, chosen: Slices) -> None:
+    """STRIDED_SLICE clamps a bound to the size that it finds when it runs, as Slice-13 does; masks leave the rest."""
+    of = {axis % x.rank: each for axis, each in chosen.items()}
+    parts = m.arranged(x, [of.get(axis, (0, 0, 1)) for axis in range(x.rank)])
+    mask = sum(1 << m.axis(x, axis) for axis in range(x.rank) if axis not in of)
+    options = tfl.StridedSliceOptionsT(beginMask=mask, endMask=mask)
+    m.op("STRIDED_SLICE", [x, *map(m.ints, zip(*parts, strict=True))], [y], options)
 
 
 def _begin(start: int, size: int, step: int) -> int:
@@ -136,17 +164,21 @@ def gathered(m: TFLiteBuilder, x: int, indices: np.ndarray, axis: int) -> int:
     return m.emit("GATHER", x, m.ints(indices), options=tfl.GatherOptionsT(axis=axis), shape=shape)
 
 
-@tflite_op("Gather", layout=gathering)
+@tflite_op("Gather", layout=gathering, open_sizes=True)
 def gather(m: TFLiteBuilder, x: Value, indices: Value, y: Value, *, axis: int) -> None:
     at, logical = m.axis(x, axis), axis % x.rank
-    index = from_start(m, indices, x.sizes[logical])
-    shape = (*m.shape(x)[:at], *indices.sizes, *m.shape(x)[at + 1 :])
+    index = from_start(m, indices, x.shape[logical] if x.shape else 0)
+    shape = (*m.shape(x)[:at], *m.shape(indices), *m.shape(x)[at + 1 :])
     result = m.emit("GATHER", x, index, options=tfl.GatherOptionsT(axis=at), shape=shape)
     m.move(result, natural_order(x.layout, [logical]) if x.layout and indices.rank == 0 else y.layout, y)
 
 
-def from_start(m: TFLiteBuilder, indices: Value, size: int) -> int:
+def from_start(m: TFLiteBuilder, indices: Value, size: Dim) -> int:
     """Indices that count from the end, which TFLite does not know, counted from the start."""
+    if indices.data is not None and indices.data.min(initial=0) >= 0:
+        return m.ints(indices.data)
+    if not isinstance(size, int):
+        raise NotMappedError("indices may count from the end of an axis whose size is known only when the model runs")
     if indices.data is not None:
         return m.ints(indices.data % size)
     kind = m.dtype(indices)

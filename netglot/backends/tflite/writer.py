@@ -12,7 +12,7 @@ from netglot.backends.tflite.flatbuffer import write
 from netglot.backends.tflite.half import store_as_half, widen_floats
 from netglot.backends.tflite.peephole import peephole
 from netglot.errors import ConversionError, Origin, Problem, UnsupportedError
-from netglot.ir.graph import Graph, Node
+from netglot.ir.graph import Graph, Node, Value
 from netglot.ir.types import is_static, text
 from netglot.passes.bodies import read_through_identities
 from netglot.passes.control import lower_control
@@ -82,8 +82,9 @@ def save(graph: Graph, path: Path, quantize: str | None = None) -> int:
 
 
 def require_sizes(graph: Graph) -> None:
-    """ConversionError for every tensor with a size that is not known: TFLite plans its memory by them."""
+    """ConversionError for every tensor with a size that is not known, where an operator beside it needs to know it."""
     unknown = [value for value in graph.values() if not is_static(value.shape) or value.dtype is None]
+    unknown = [value for value in unknown if not _may_stay_open(graph, value)]
     problems = []
     for value in unknown:
         node = graph.producer(value)
@@ -92,6 +93,14 @@ def require_sizes(graph: Graph) -> None:
         problems.append(Problem(f"'{value.name}' has sizes that are not known", origin, text(value.shape), hint))
     if problems:
         raise ConversionError(problems)
+
+
+def _may_stay_open(graph: Graph, value: Value) -> bool:
+    """Whether whoever makes and reads `value` can do with sizes that the data decide (its type and rank are known)."""
+    maker = graph.producer(value)
+    if maker is None or value.shape is None or value.dtype is None:
+        return False
+    return all(lowering.takes_open_sizes(node, "tflite") for node in (maker, *graph.consumers(value)))
 
 
 def require_types(graph: Graph) -> None:
