@@ -169,7 +169,8 @@ def embedding_bag_padded(
 
 
 @aten(
-    "_embedding_bag", "_embedding_bag_forward_only",
+    "_embedding_bag",
+    "_embedding_bag_forward_only",
     order="weight indices offsets scale_grad_by_freq mode sparse per_sample_weights include_last_offset padding_idx",
 )
 def plain_embedding_bag(
