@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.mxnet_ops.table import Row
+from tests.mxnet_ops.table import P, Row
 from tests.ops.table import In
 
 X = In((2, 3, 5))
@@ -84,6 +84,21 @@ ROWS = [
     row("_npi_matmul", {}, [In((2, 1, 3, 4)), In((5, 4, 6))]),
     row("_npi_einsum", {"num_args": 2, "subscripts": "bij,bkj->bik"}, [In((2, 3, 4)), In((2, 5, 4))]),
     row("_npi_tensordot", {"a_axes_summed": (1, 2), "b_axes_summed": (2, 0)}, [In((2, 3, 4)), In((4, 5, 3))]),
+    row("_npi_nan_to_num", {}, [In((2, 3))], values={"data0": ODD}),
+    *(row(op, {"newshape": (-5, -6, 2, -1, -4)}, [In((2, 3, 4, 5))]) for op in ("_npx_reshape", "_npi_reshape")),
+    row("_npx_reshape", {"newshape": (-2, -1), "reverse": True}, [In((2, 3, 4))], "reversed"),
+    row("_npx_activation", {"act_type": "tanh"}, [X]),
+    row("_npx_batch_norm", {"fix_gamma": False}, [X, P((3,)), P((3,)), P((3,)), P((3,), low=0.1)]),
+    row("_npx_convolution", {"kernel": (3,), "num_filter": 4}, [X, P((4, 3, 3)), P((4,))]),
+    row("_npx_deconvolution", {"kernel": (3,), "num_filter": 4}, [X, P((3, 4, 3))]),
+    row("_npx_dropout", {"p": 0.4}, [X]),
+    row("_npx_fully_connected", {"num_hidden": 4}, [X, P((4, 15)), P((4,))]),
+    row("_npx_layer_norm", {}, [X, P((5,)), P((5,))]),
+    row("_npx_leaky_relu", {"slope": 0.3}, [X]),
+    row("_npx_log_softmax", {"axis": 1}, [X]),
+    row("_npx_softmax", {"axis": 1}, [X]),
+    row("_npx_pooling", {"kernel": (2,)}, [X]),
+    row("_npx_rnn", {"state_size": 4, "num_layers": 1, "mode": "rnn_tanh"}, [X, P((44,)), In((1, 3, 4))]),
     row("_npi_arctan2", {}, [In((20, 30)), In((20, 30))]),
     *(row(f"_npi_bitwise_{op}", {}, [In((3, 7), "int32", -99, 99), In((3, 7), "int32", -99, 99)])
       for op in ("and", "or", "xor")),

@@ -20,6 +20,7 @@ ROWS = [
     *(Row(op, {"dim1": 1, "dim2": -1}, [X], dynamic=True) for op in ("SwapAxis", "swapaxes", "_npi_swapaxes")),
     *(Row(op, {"axis": 2}, [X], dynamic=True) for op in ("expand_dims", "_npi_expand_dims")),
     Row("expand_dims", {"axis": -1}, [X], "last"),
+    *(Row(op, {"axis": (1, 3)}, [X], dynamic=True) for op in ("reverse", "flip")),
     Row("squeeze", {}, [ONES]),
     Row("squeeze", {"axis": (1, -1)}, [ONES], "axes", dynamic=True),
     Row("squeeze", {}, [In((1, 1))], "all"),

@@ -12,6 +12,7 @@ import numpy as np
 
 from netglot.errors import ConversionError
 from netglot.frontends.einsum import einsum
+from netglot.frontends.mxnet import activation, convolution, dense, normalization, output, pooling, recurrent  # noqa: F401
 from netglot.frontends.mxnet.builder import MXNetBuilder, mxnet_op
 from netglot.frontends.mxnet.elementwise import (
     COMPARISONS,
@@ -30,8 +31,10 @@ from netglot.frontends.mxnet.elementwise import (
 from netglot.frontends.mxnet.linalg import contracted, diagonal, made_diagonal
 from netglot.frontends.mxnet.reduction import Reduction, count, index_of, reduced
 from netglot.frontends.mxnet.shape import expanded, split_v2, squeezed_axes
+from netglot.frontends.mxnet.shape import reshape as old_reshape
 from netglot.ir.graph import Value
 from netglot.ir.types import text
+from netglot.registry import registry
 
 Ints = tuple[int, ...]
 
@@ -267,6 +270,17 @@ def reshape(g: MXNetBuilder, a: Value, *, newshape: Ints, order: str = "C") -> V
     return g.Reshape(a, np.array(newshape, np.int64), allowzero=int(0 in newshape))
 
 
+_RESHAPE = {-2: 0, -4: -2, -5: -3, -6: -4}  # what the old Reshape calls the same
+
+
+@mxnet_op("_npx_reshape", "_npi_reshape")
+def npx_reshape(g: MXNetBuilder, a: Value, *, newshape: Ints, reverse: bool = False, order: str = "C") -> Value:
+    """-2 copies a size, -4 all that follow, -5 multiplies two, -6 splits one, -1 is what is left."""
+    if order != "C" or 0 in newshape or -3 in newshape:
+        raise g.unsupported(f"to {newshape} in order {order}")
+    return old_reshape(g, a, shape=tuple(_RESHAPE.get(code, code) for code in newshape), reverse=reverse)
+
+
 @mxnet_op("_np_squeeze")
 def squeeze(g: MXNetBuilder, a: Value, *, axis: Ints | None = None) -> Value:
     axes = squeezed_axes(g, a, axis)
@@ -459,6 +473,22 @@ def polyval(g: MXNetBuilder, p: Value, x: Value) -> Value:
     return reduce(lambda y, c: g.Add(g.Mul(y, x), c), coefficients, g.Mul(x, number(x, 0)))
 
 
+@mxnet_op("_npi_nan_to_num")
+def nan_to_num(
+    g: MXNetBuilder, data: Value, *, copy: bool = True, nan: float = 0.0, posinf: float | None = None,
+    neginf: float | None = None,
+) -> Value:  # fmt: skip
+    """Infinities become the largest numbers unless others are given."""
+    if is_whole(data) or data.dtype is None:
+        return data
+    limits = np.finfo(data.dtype)
+    above = number(data, float(limits.max) if posinf is None else posinf)
+    below = number(data, float(limits.min) if neginf is None else neginf)
+    x = g.Where(g.IsNaN(data), number(data, nan), data)
+    x = g.Where(g.IsInf(data, detect_negative=0), above, x)
+    return g.Where(g.IsInf(data, detect_positive=0), below, x)
+
+
 @mxnet_op("_npi_diff")
 def diff(g: MXNetBuilder, a: Value, *, n: int = 1, axis: int = -1) -> Value:
     """The n-th differences of neighbours."""
@@ -487,3 +517,18 @@ def at_least_1d(g: MXNetBuilder, *arys: Value) -> tuple[Value, ...]:
 @mxnet_op("_np_atleast_2d")
 def at_least_2d(g: MXNetBuilder, *arys: Value) -> tuple[Value, ...]:
     return tuple(g.Unsqueeze(x, list(range(2 - x.rank))) if x.rank < 2 else x for x in arys)
+
+
+# ----------------------------------------------------------------- layers by other names
+
+_LAYERS = {
+    "_npx_activation": "Activation", "_npx_batch_norm": "BatchNorm", "_npx_convolution": "Convolution",
+    "_npx_deconvolution": "Deconvolution", "_npx_dropout": "Dropout", "_npx_fully_connected": "FullyConnected",
+    "_npx_layer_norm": "LayerNorm", "_npx_leaky_relu": "LeakyReLU", "_npx_log_softmax": "log_softmax",
+    "_npx_pooling": "Pooling", "_npx_rnn": "RNN", "_npx_softmax": "softmax",
+}  # fmt: skip
+
+for _name, _layer in _LAYERS.items():
+    _operator = registry.find("mxnet", _layer)
+    assert _operator is not None
+    mxnet_op(_name, **_operator.options)(_operator.function)

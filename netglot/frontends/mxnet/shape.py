@@ -57,6 +57,12 @@ def squeezed_axes(g: MXNetBuilder, data: Value, axis: Ints | None) -> list[int]:
     return [item for item, size in enumerate(data.sizes) if size == 1]
 
 
+@mxnet_op("reverse", "flip")
+def reverse(g: MXNetBuilder, data: Value, *, axis: Ints) -> Value:
+    axes = [g.axis(data, item) for item in axis]
+    return sliced(g, data, axes, [LAST] * len(axes), [FIRST] * len(axes), [-1] * len(axes))
+
+
 # ------------------------------------------------------------------------- joining
 
 
