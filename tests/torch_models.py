@@ -83,6 +83,7 @@ def _tokens(*shape: int, high: int = 90) -> Any:
 
 
 def _transformers() -> Any:
+    torchvision()  # transformers imports it where it is installed
     return pytest.importorskip("transformers")
 
 
