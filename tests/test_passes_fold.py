@@ -60,3 +60,14 @@ def test_a_broadcast_constant_is_no_licence_for_a_large_one() -> None:
     zeros = g.graph.add_constant(np.broadcast_to(np.float32(0), (1024, 1024, 1024)), "zeros")
     g.graph.outputs = [g.Neg(zeros, name="y")]
     assert not fold_constants(g.graph)
+
+
+@pytest.mark.parametrize(
+    ("data", "indices", "axis"), [((1, 64), (1, 7), 1), ((40, 3), (5, 2), 0), ((2, 3, 50), (2, 1, 4), -1)]
+)
+def test_gather_elements_of_more_than_the_reference_can_choose_from(
+    data: tuple[int, ...], indices: tuple[int, ...], axis: int
+) -> None:
+    size = data[axis]
+    row = Row("GatherElements", (In(data), In(indices, "int64", -size, size)), {"axis": axis})
+    test_folds_as_onnx_runtime_computes(row)
