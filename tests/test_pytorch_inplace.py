@@ -218,6 +218,18 @@ def test_activations_in_place(tmp_path: Path) -> None:
     _assert_equal(_converted(module, tmp_path), module)
 
 
+def test_what_hands_on_what_was_changed_before(tmp_path: Path) -> None:
+    """As in AlexNet: nothing that was seen before is read again, and nothing need be rewritten."""
+    nn = pytest.importorskip("torch").nn
+    module = nn.Sequential(nn.Linear(4, 5), nn.ReLU(inplace=True), nn.Dropout(), nn.Flatten(), nn.Linear(15, 3))
+    _assert_equal(_converted(module, tmp_path), module)
+    x, y, z = Ref("x"), Ref("y"), Ref("z")
+    view = Call("aten.view.default", (("self", y),), ("z",))
+    add = Call("aten.add_.Tensor", (("self", x), ("other", 1)), ("y",))
+    assert aliases.unsafe_mutations(Body((x,), (z,), (add, view))) == {}
+    assert aliases.unsafe_mutations(Body((x,), (y, z), (add, view, add))) == {2: "z"}
+
+
 def test_a_buffer_that_is_changed(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
 

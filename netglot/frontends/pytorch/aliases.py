@@ -63,16 +63,22 @@ def unsafe_mutations(body: Body, *, is_inner: bool = False) -> dict[int, str]:
 
 
 def seen_changes(body: Body, views: Set[str], *, is_inner: bool) -> dict[int, set[str]]:
-    """As unsafe_mutations, with all such names, where the operators in `views` alone share memory."""
+    """As unsafe_mutations, with all such names, where the operators in `views` alone share memory.
+
+    A name that is made later is made of what was changed, or else of another name, which is read then.
+    """
     if not any(is_in_place(call) for call in body.calls):
         return {}
     groups = _groups(body, views)
     last = _last_reads(body)
+    made = {name: i for i, call in enumerate(body.calls) for name in call.outputs}
     outside = set(names(list(body.inputs))) if is_inner else set()
     unsafe: dict[int, set[str]] = defaultdict(set)
     for i, target in _targets(body):
         others = groups[target] - {target, *body.calls[i].outputs}
-        unsafe[i] |= outside & groups[target] or {name for name in others if last.get(name, -1) > i}
+        unsafe[i] |= outside & groups[target] or {
+            name for name in others if made.get(name, -1) < i < last.get(name, -1)
+        }
     return {i: seen for i, seen in unsafe.items() if seen}
 
 
