@@ -78,6 +78,11 @@ def _grows(node: ast.AST) -> bool:
 
 
 def _is_small(node: ast.expr) -> bool:
+    """Whether it is an integer of -4 to 4, plain or as sympy writes it down: Integer(2)."""
+    if isinstance(node, ast.Call):
+        return _called(node) == "Integer" and len(node.args) == 1 and not node.keywords and _is_small(node.args[0])
+    if isinstance(node, ast.UnaryOp):
+        return isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant) and _is_small(node.operand)
     return isinstance(node, ast.Constant) and isinstance(node.value, int) and node.value <= 4
 
 
