@@ -25,9 +25,16 @@ def filled_like(g: MXNetBuilder, x: Value, value: float, dtype: np.dtype | None 
     return g.Expand(np.array(value, np.float64).astype(dtype or x.dtype), g.Shape(x))
 
 
-@mxnet_op("_zeros", "_npi_zeros")
-def zeros(g: MXNetBuilder, *, shape: Ints = (), ctx: str = "", dtype: np.dtype = FLOAT) -> Value:
+@mxnet_op("_npi_zeros")
+def npi_zeros(g: MXNetBuilder, *, shape: Ints = (), ctx: str = "", dtype: np.dtype = FLOAT) -> Value:
     return filled(g, shape, 0, dtype)
+
+
+@mxnet_op("_zeros")
+def zeros(g: MXNetBuilder, *, shape: Ints = (), ctx: str = "", dtype: np.dtype = FLOAT) -> Value:
+    """A size of 0 is left open: the batch of the states with which a recurrent network begins. One of them serves all,
+    as it is broadcast."""
+    return filled(g, tuple(size or 1 for size in shape), 0, dtype)
 
 
 @mxnet_op("_zeros_without_dtype")

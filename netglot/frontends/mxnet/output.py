@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from netglot.errors import UnsupportedError
 from netglot.frontends.mxnet.builder import MXNetBuilder, mxnet_op
 from netglot.ir.graph import Value
 
@@ -58,9 +59,25 @@ def dropout(
     return g.Identity(data)
 
 
-@mxnet_op("CTCLoss", "ctc_loss", "_contrib_CTCLoss", "_contrib_ctc_loss", "_contrib_MultiBoxTarget")
-def training_only(g: MXNetBuilder, *data: Value, **_: str) -> Value:
-    raise g.unsupported("it is there for the training", "Name the outputs that you want with --output.")
+@mxnet_op("CTCLoss", "ctc_loss", "_contrib_CTCLoss", "_contrib_ctc_loss")
+def ctc_loss(
+    g: MXNetBuilder, data: Value, label: Value, *lengths: Value, use_data_lengths: bool = False,
+    use_label_lengths: bool = False, blank_label: str = "first",
+) -> Value:  # fmt: skip
+    raise _of_training(g)
+
+
+@mxnet_op("_contrib_MultiBoxTarget")
+def multi_box_target(
+    g: MXNetBuilder, anchor: Value, label: Value, cls_pred: Value, *, overlap_threshold: float = 0.5,
+    ignore_label: float = -1.0, negative_mining_ratio: float = -1.0, negative_mining_thresh: float = 0.5,
+    minimum_negative_samples: int = 0, variances: tuple[float, ...] = (0.1, 0.1, 0.2, 0.2),
+) -> Value:  # fmt: skip
+    raise _of_training(g)
+
+
+def _of_training(g: MXNetBuilder) -> UnsupportedError:
+    return g.unsupported("it is there for the training", "Name the outputs that you want with --output.")
 
 
 @mxnet_op("Custom")
