@@ -60,7 +60,8 @@ def assert_equal(actual: np.ndarray, wanted: np.ndarray, rtol: float) -> None:
 
 
 # What is tested by whole models in other files.
-TRAINING = {"CTCLoss", "ctc_loss", "_contrib_CTCLoss", "_contrib_ctc_loss", "_contrib_MultiBoxTarget"}
+TARGET = {"_contrib_MultiBoxTarget", "_npx_multibox_target"}
+TRAINING = {"CTCLoss", "ctc_loss", "_contrib_CTCLoss", "_contrib_ctc_loss", *TARGET}
 CONTROL = {"_foreach", "_while_loop", "_cond", *(row.op for row in DRAWN)}  # tests/test_mxnet_control.py
 ELSEWHERE = {"CuDNNBatchNorm", "Custom", *TRAINING, *CONTROL}
 

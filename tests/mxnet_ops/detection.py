@@ -56,6 +56,11 @@ def nms(
 
 ROWS = [
     prior("plain"),
+    Row("_npx_multibox_prior", {"sizes": (0.3, 0.6)}, [In((2, 3, 5, 7))], np_shape=True),
+    Row(
+        "_npx_multibox_detection", {"nms_threshold": 0.3}, [In(PROBABILITIES.shape), In(OFFSETS.shape), ANCHORS],
+        values={"data0": PROBABILITIES, "data1": OFFSETS}, np_shape=True,
+    ),
     prior("all", sizes=(0.3, 0.6), ratios=(2.0, 1.0, 0.5), clip=True),
     prior("steps", sizes=(0.3,), ratios=(1.0, 3.0), steps=(0.2, 0.1), offsets=(0.3, 0.6)),
     detection("plain", targets=ALL),

@@ -36,6 +36,7 @@ def proposal(op: str, name: str, batch: int = 1, **attributes: object) -> Row:
 
 ROWS = [
     pooled("ROIPooling", "plain"),
+    pooled("_npx_roi_pooling", "plain"),
     pooled("_contrib_ROIAlign", "plain"),
     pooled("_contrib_ROIAlign", "samples", sample_ratio=2),
     pooled("_contrib_ROIAlign", "aligned", aligned=True, sample_ratio=3),

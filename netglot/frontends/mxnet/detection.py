@@ -43,7 +43,7 @@ def columns(g: MXNetBuilder, x: Value, *counts: int) -> list[Value]:
 # ---------------------------------------------------------------------- anchors
 
 
-@mxnet_op("_contrib_MultiBoxPrior")
+@mxnet_op("_contrib_MultiBoxPrior", "_npx_multibox_prior")
 def multi_box_prior(
     g: MXNetBuilder, data: Value, *, sizes: Floats = (1.0,), ratios: Floats = (1.0,), clip: bool = False,
     steps: Floats = (-1.0, -1.0), offsets: Floats = (0.5, 0.5),
@@ -167,7 +167,7 @@ def _area(g: MXNetBuilder, sides: Sequence[Value]) -> Value:
 # ------------------------------------------------------------ MultiBoxDetection
 
 
-@mxnet_op("_contrib_MultiBoxDetection")
+@mxnet_op("_contrib_MultiBoxDetection", "_npx_multibox_detection")
 def multi_box_detection(
     g: MXNetBuilder, cls_prob: Value, loc_pred: Value, anchor: Value, *, clip: bool = True, threshold: float = 0.01,
     background_id: int = 0, nms_threshold: float = 0.5, force_suppress: bool = False,

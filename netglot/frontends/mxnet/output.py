@@ -67,7 +67,7 @@ def ctc_loss(
     raise _of_training(g)
 
 
-@mxnet_op("_contrib_MultiBoxTarget")
+@mxnet_op("_contrib_MultiBoxTarget", "_npx_multibox_target")
 def multi_box_target(
     g: MXNetBuilder, anchor: Value, label: Value, cls_pred: Value, *, overlap_threshold: float = 0.5,
     ignore_label: float = -1.0, negative_mining_ratio: float = -1.0, negative_mining_thresh: float = 0.5,

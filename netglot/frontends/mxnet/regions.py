@@ -113,7 +113,7 @@ def _best(g: MXNetBuilder, rows: Value, first: int, last: int, threshold: float)
 # ---------------------------------------------------------------------- pooling
 
 
-@mxnet_op("ROIPooling")
+@mxnet_op("ROIPooling", "_npx_roi_pooling")
 def roi_pooling(g: MXNetBuilder, data: Value, rois: Value, *, pooled_size: Ints, spatial_scale: float) -> Value:
     """roi_pooling.cc (Girshick, 2015): rois are (image, x1, y1, x2, y2)."""
     y: Value = g.MaxRoiPool(data, rois, pooled_shape=_both(g, pooled_size), spatial_scale=spatial_scale)
