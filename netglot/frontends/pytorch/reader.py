@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from keyword import iskeyword
 from pathlib import Path
 from typing import Any
@@ -82,15 +82,14 @@ class Reader:
 
     def inputs(self) -> dict[str, Any]:
         known: dict[str, Any] = {}
-        user = [item.name for item in self.program.inputs if item.kind == "user"]
         for item in self.program.inputs:
             if item.kind == "weight":
                 known[item.name] = _Weight(item.target)
             elif item.kind == "user":
-                known[item.name] = self.input(item.name, user)
+                known[item.name] = self.input(item.name)
         return known
 
-    def input(self, name: str, user: Sequence[str]) -> Value:
+    def input(self, name: str) -> Value:
         meta = self.program.body.metas.get(name)
         spec = self.options.inputs.get(name, TensorSpec())
         if meta is None:
@@ -147,7 +146,10 @@ class Reader:
             try:
                 with g.at(origin):
                     if i in unsafe:
-                        raise g.unsupported(f"changes a tensor that is also seen as '{unsafe[i]}'")
+                        raise g.unsupported(
+                            f"changes a tensor that is also seen as '{unsafe[i]}'",
+                            "torch can rewrite many such programs, where it is installed; or write it without '_'.",
+                        )
                     results = self.call(g, body, call, known)
             except UnsupportedError as error:
                 self.problems += error.problems
@@ -176,19 +178,11 @@ class Reader:
             operator = operator_of(call.target, COMPLEX)[0] or operator
         results = invoke(g, operator, arguments)
         if in_place and isinstance(call.arguments[0][1], Ref):
-            self.note_state(call.arguments[0][1].name, known)
             if aliases.name_of(call) not in aliases.RESHAPING:
                 results = [as_before(g, arguments[0][1], results[0]), *results[1:]]
             known[call.arguments[0][1].name] = results[0]
         self.check(call, metas, results)  # a call that ran a body has left others in g
         return results
-
-    def note_state(self, name: str, known: dict[str, Any]) -> None:
-        """A buffer that is changed begins anew with every run of the converted model."""
-        weight = known.get(name)
-        if isinstance(weight, _Weight):
-            note = f"the module changes its own '{weight.target}' when it runs; the converted model does not"
-            self.program.notes += [note] if note not in self.program.notes else []
 
     def check(self, call: Call, metas: Sequence[Meta | None], results: Sequence[Any]) -> None:
         """What torch recorded of the outputs is what was computed: the net under every mapping."""
@@ -336,6 +330,3 @@ def _agree(shape: Shape | None, recorded: Shape) -> bool:
     return len(shape) == len(recorded) and all(
         a == b or not isinstance(a, int) or not isinstance(b, int) for a, b in zip(shape, recorded, strict=True)
     )
-
-
-Adder = Callable[[TorchBuilder], Sequence[Value]]
