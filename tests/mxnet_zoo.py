@@ -1,6 +1,8 @@
 """Run by MXNet's own Python: exports a network of Gluon with random weights, and what it computes.
 
-    python mxnet_zoo.py NAME SIZE FOLDER DTYPE
+    python mxnet_zoo.py NAME SIZE FOLDER DTYPE WIDTH
+
+WIDTH is "full" or "half", which has half of the channels.
 
 writes FOLDER/net-symbol.json, net-0000.params and net.npz, which holds the inputs by name and the outputs as out0...
 """
@@ -72,12 +74,16 @@ class Detector(mx.gluon.HybridBlock):
 OWN = {"tagger": (Tagger, (6, 2, 5)), "unrolled": (Unrolled, (2, 6, 5)), "detector": (Detector, (2, 3, 45, 62))}
 
 
-DENSE = nn.Dense
+DENSE, CONV = nn.Dense, nn.Conv2D
 
 
 def narrow(units, **options):
     """The dense layers of 4096 units have as many weights as all the rest together."""
-    return DENSE(min(units, 96), **options)
+    return DENSE(min(units, 96), **{**options, "in_units": 0})
+
+
+def half(channels, *arguments, in_channels=0, **options):
+    return CONV(channels // 2, *arguments, in_channels=in_channels // 2, **options)
 
 
 def randomise(net, random, dtype):
@@ -95,11 +101,11 @@ def randomise(net, random, dtype):
         parameter.set_data(mx.nd.array(value.astype(dtype), dtype="float32"))
 
 
-def main(name, size, folder, dtype):
+def main(name, size, folder, dtype, width):
     random = np.random.RandomState(0)
     mx.random.seed(0)
     make, shape = OWN.get(name) or (lambda: vision.get_model(name, classes=17), (1, 3, int(size), int(size)))
-    with patch.object(nn, "Dense", narrow):
+    with patch.object(nn, "Dense", narrow), patch.object(nn, "Conv2D", half if width == "half" else CONV):
         net = make()
     net.initialize(mx.init.Xavier())
     x = mx.nd.array(random.uniform(-1, 1, shape).astype(dtype), dtype="float32")

@@ -102,6 +102,8 @@ def _known(g: MXNetBuilder, value: Value) -> np.ndarray | None:
     node = g.graph.producer(value) if value in g.graph.nx else None
     if node is None or node.op not in ("Reshape", "Flatten", "Identity", "Concat"):
         return None
+    if node.op == "Concat" and node.attributes["axis"] != 0:
+        return None  # its elements are not those of its parts one after the other
     sources = node.inputs if node.op == "Concat" else node.inputs[:1]
     parts = [None if source is None else _known(g, source) for source in sources]
     found = [part for part in parts if part is not None]
