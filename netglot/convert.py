@@ -262,7 +262,9 @@ def convert(
     report.rtol = _tolerance(graph, quantize) if rtol is None else rtol
     with whole(to.path, force) as written:
         to = replace(to, path=written)
-        report.nodes = _write(graph.copy() if verify else graph, to)
+        changed = graph.copy() if verify else graph
+        report.nodes = _write(changed, to)
+        report.warnings = changed.warnings  # the target's too
         report.seconds, report.size = time.perf_counter() - start, size(written)
         if verify:  # before it is moved into place: what can't be verified is not left behind
             _prove(report, source, graph, to, samples)

@@ -57,7 +57,7 @@ class Interface:
     def restored(self, outputs: Arrays) -> dict[str, np.ndarray]:
         """What Core ML gave, by the source's names and types."""
         return {
-            tensor.name: np.asarray(outputs[feature.name]).astype(tensor.dtype).reshape(_sizes(tensor))
+            tensor.name: _shaped(np.asarray(outputs[feature.name]).astype(tensor.dtype), tensor)
             for feature, tensor in zip(self._out, self.outputs, strict=True)
         }
 
@@ -70,6 +70,11 @@ class Interface:
         shape: tuple[int, ...] = tuple(feature.type.multiArrayType.shape)
         dtype, sizes = self._types.get(feature.name, (_dtype(feature), shape))
         return Tensor(self._names.get(feature.name, feature.name), np.dtype(dtype), tuple(sizes))
+
+
+def _shaped(array: np.ndarray, tensor: Tensor) -> np.ndarray:
+    """`array` with the shape of `tensor`, or its own where a size of that is known only when the model runs."""
+    return array if None in tensor.shape else array.reshape(_sizes(tensor))
 
 
 def _sizes(tensor: Tensor) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from netglot.backends.coreml import (  # noqa: F401  (they register their operat
     normalization,
     reduction,
     resize,
+    selection,
     shape,
     spatial,
 )

@@ -36,13 +36,14 @@ class NewerTargetError(Exception):
         self.target = target
 
 
-def coreml_op(*ops: str, override: bool = False) -> Callable[[Function], Function]:
+def coreml_op(*ops: str, open_sizes: bool = False, override: bool = False) -> Callable[[Function], Function]:
     """Registers a function for ONNX operators.
 
     It gets one argument for each input (None where that is left out) and returns the Var of each output. A constant
-    comes as its array where the parameter is annotated Tensor, otherwise as a Var.
+    comes as its array where the parameter is annotated Tensor, otherwise as a Var. `open_sizes`: whether it can do with
+    sizes that are known only when the model runs, for which MIL has symbols.
     """
-    return registry.add("coreml", *ops, override=override)
+    return registry.add("coreml", *ops, override=override, open_sizes=open_sizes)
 
 
 class CoreMLBuilder:
@@ -103,6 +104,11 @@ def mil_type(x: Tensor) -> str:
 
 def is_float(x: Tensor) -> bool:
     return mil_type(x) in ("fp32", "fp16")
+
+
+def is_open(x: Tensor) -> bool:
+    """Whether a size of `x` is known only when the model runs."""
+    return not all(isinstance(size, int | np.integer) for size in x.shape)
 
 
 def constant(x: Tensor, what: str) -> np.ndarray:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from netglot.backends.coreml.context import CoreMLBuilder, Tensor, Var, coreml_op
+from netglot.backends.coreml.context import CoreMLBuilder, Tensor, Var, constant, coreml_op, is_open
 from netglot.backends.coreml.shape import sliced
+from netglot.backends.lowering import NotMappedError
 
 
 @coreml_op("netglot.BoxNms")
@@ -18,16 +19,76 @@ def box_nms(
     iou_threshold: float = 0.5,
     score_threshold: float = 0.0,
 ) -> Var:
-    """MIL wants centre and size, and keeps a score that equals its threshold; so it gets the next greater number."""
+    return suppressed(m, centred(m, boxes), scores, max_boxes, iou_threshold, score_threshold)[0]
+
+
+def centred(m: CoreMLBuilder, boxes: Var) -> Var:
+    """Boxes [N, 4] by centre and size, as MIL wants them, of those by two opposite corners."""
     one, other = sliced(m, boxes, {1: slice(0, 2)}), sliced(m, boxes, {1: slice(2, 4)})
     centre = m.mul(x=m.add(x=one, y=other), y=0.5)
-    centred = m.concat(values=[centre, m.abs(x=m.sub(x=other, y=one))], axis=1)
+    return m.concat(values=[centre, m.abs(x=m.sub(x=other, y=one))], axis=1)
+
+
+def suppressed(
+    m: CoreMLBuilder, boxes: Var, scores: Var, most: int, iou_threshold: float, score_threshold: float
+) -> tuple[Var, Var]:
+    """Indices [most] of the kept ones of boxes [N, 4] and then -1, and how many they are [1].
+
+    MIL keeps a score that equals its threshold; so it gets the next greater number.
+    """
     threshold = float(np.nextafter(np.float32(score_threshold), np.float32(np.inf)))
-    _, _, indices, _ = m.non_maximum_suppression(
-        boxes=m.expand_dims(x=centred, axes=[0]), scores=m.expand_dims(x=scores, axes=[0, 2]),
-        iou_threshold=iou_threshold, score_threshold=threshold, max_boxes=max_boxes,
+    _, _, indices, count = m.non_maximum_suppression(
+        boxes=m.expand_dims(x=boxes, axes=[0]), scores=m.expand_dims(x=scores, axes=[0, 2]),
+        iou_threshold=iou_threshold, score_threshold=threshold, max_boxes=most,
     )  # fmt: skip
-    return m.squeeze(x=indices, axes=[0])
+    return m.squeeze(x=indices, axes=[0]), count
+
+
+MAX_SUPPRESSIONS = 256  # of one NonMaxSuppression: each class of each image is one of MIL's
+
+
+@coreml_op("NonMaxSuppression", open_sizes=True)
+def non_max_suppression(
+    m: CoreMLBuilder, boxes: Var, scores: Var, most: Tensor | None = None, iou_threshold: Tensor | None = None,
+    score_threshold: Tensor | None = None, *, center_point_box: int,
+) -> Var:  # fmt: skip
+    """One suppression for each class of each image, in ONNX's order, and of each the rows that it found."""
+    if is_open(boxes) or is_open(scores):
+        raise NotMappedError("how many boxes it chooses from is known only when the model runs")
+    batch, classes, count = scores.shape
+    if batch * classes > MAX_SUPPRESSIONS:
+        raise NotMappedError(f"{batch} image(s) of {classes} classes are more than {MAX_SUPPRESSIONS} suppressions")
+    kept = min(count, int(_number(most, "max_output_boxes_per_class", 0)))
+    if kept < 1:
+        raise NotMappedError("max_output_boxes_per_class is 0, so that it finds nothing")
+    limits = _number(iou_threshold, "iou_threshold", 0.0), _number(score_threshold, "score_threshold", -np.inf)
+    rows = []
+    for image in range(batch):
+        at = m.squeeze(x=sliced(m, boxes, {0: slice(image, image + 1)}), axes=[0])
+        at = _without_negative(m, at) if center_point_box else centred(m, at)
+        for label in range(classes):
+            chosen = sliced(m, scores, {0: slice(image, image + 1), 1: slice(label, label + 1)})
+            picked, found = suppressed(m, at, m.squeeze(x=chosen, axes=[0, 1]), kept, *limits)
+            rows.append(_rows(m, picked, found, image, label))
+    return m.concat(values=rows, axis=0) if len(rows) > 1 else rows[0]
+
+
+def _number(x: Tensor | None, what: str, otherwise: float) -> float:
+    return otherwise if x is None else float(constant(x, what).item())
+
+
+def _without_negative(m: CoreMLBuilder, boxes: Var) -> Var:
+    """Boxes [N, 4] by centre and size, of which a negative size overlaps nothing, as zero."""
+    return m.maximum(x=boxes, y=np.array([[-np.inf, -np.inf, 0, 0]], np.float32))
+
+
+def _rows(m: CoreMLBuilder, picked: Var, found: Var, image: int, label: int) -> Var:
+    """[found, 3]: the image, the class and an index of each of the first `found` boxes of `picked`."""
+    if picked.shape[0] == 1:  # of one element MIL infers that a slice has one, too, though it may have none
+        picked = m.concat(values=[picked, np.array([-1], np.int32)], axis=0)
+    column = m.expand_dims(x=m.slice_by_index(x=picked, begin=[0], end=found), axes=[1])
+    rows = m.mul(x=column, y=np.array([[0, 0, 1]], np.int32))
+    return m.add(x=rows, y=np.array([[image, label, 0]], np.int32))
 
 
 _NOTHING = -1e38  # less than anything in an image, and twice it is still finite

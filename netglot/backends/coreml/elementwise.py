@@ -36,13 +36,13 @@ _VARIADIC = {"Max": "maximum", "Min": "minimum", "Sum": "add"}
 
 
 def _register_unary(onnx: str, mil: str) -> None:
-    @coreml_op(onnx)
+    @coreml_op(onnx, open_sizes=True)
     def unary(m: CoreMLBuilder, x: Var) -> Var:
         return getattr(m, mil)(x=x)
 
 
 def _register_binary(onnx: str, mil: str) -> None:
-    @coreml_op(onnx)
+    @coreml_op(onnx, open_sizes=True)
     def binary(m: CoreMLBuilder, a: Tensor, b: Tensor) -> Var:
         if mil == "equal" and mil_type(a) == "bool":
             a, b = m.cast(x=a, dtype="int32"), m.cast(x=b, dtype="int32")
@@ -50,7 +50,7 @@ def _register_binary(onnx: str, mil: str) -> None:
 
 
 def _register_variadic(onnx: str, mil: str) -> None:
-    @coreml_op(onnx)
+    @coreml_op(onnx, open_sizes=True)
     def variadic(m: CoreMLBuilder, values: list[Tensor]) -> Var:
         return values[0] if len(values) == 1 else reduce(lambda a, b: getattr(m, mil)(x=a, y=b), values)
 
@@ -68,17 +68,17 @@ _register_all(_register_variadic, _VARIADIC)
 # ------------------------------------------------------------------ arithmetic
 
 
-@coreml_op("Mean")
+@coreml_op("Mean", open_sizes=True)
 def mean(m: CoreMLBuilder, values: list[Tensor]) -> Var:
     return m.mul(x=reduce(lambda a, b: m.add(x=a, y=b), values), y=1 / len(values))
 
 
-@coreml_op("Neg")
+@coreml_op("Neg", open_sizes=True)
 def neg(m: CoreMLBuilder, x: Var) -> Var:
     return m.mul(x=x, y=-1.0 if is_float(x) else -1)
 
 
-@coreml_op("Div")
+@coreml_op("Div", open_sizes=True)
 def div(m: CoreMLBuilder, a: Tensor, b: Tensor) -> Var:
     """Integers round to zero (C's rule); MIL's floor_div rounds down, so a negative inexact quotient gets one more."""
     if is_float(a):
@@ -89,7 +89,7 @@ def div(m: CoreMLBuilder, a: Tensor, b: Tensor) -> Var:
     return m.add(x=quotient, y=m.cast(x=inexact, dtype="int32"))
 
 
-@coreml_op("Mod")
+@coreml_op("Mod", open_sizes=True)
 def mod(m: CoreMLBuilder, a: Tensor, b: Tensor, *, fmod: int) -> Var:
     """MIL's has the divisor's sign, as ONNX's without fmod; C's fmod has the dividend's: sign(a) (|a| mod |b|)."""
     if not fmod:
@@ -97,7 +97,7 @@ def mod(m: CoreMLBuilder, a: Tensor, b: Tensor, *, fmod: int) -> Var:
     return m.mul(x=m.sign(x=a), y=m.mod(x=m.abs(x=a), y=m.abs(x=b)))
 
 
-@coreml_op("Pow")
+@coreml_op("Pow", open_sizes=True)
 def power(m: CoreMLBuilder, a: Tensor, b: Tensor) -> Var:
     exponent = b.item() if isinstance(b, np.ndarray) and b.size == 1 else None
     if exponent == 2 and np.ndim(b) <= len(a.shape):
@@ -107,13 +107,13 @@ def power(m: CoreMLBuilder, a: Tensor, b: Tensor) -> Var:
     return m.pow(x=a, y=b)
 
 
-@coreml_op("Reciprocal")
+@coreml_op("Reciprocal", open_sizes=True)
 def reciprocal(m: CoreMLBuilder, x: Var) -> Var:
     """Not MIL's inverse, which adds 1e-4."""
     return m.real_div(x=np.array(1, _numpy_type(x)), y=x)
 
 
-@coreml_op("Asinh")
+@coreml_op("Asinh", open_sizes=True)
 def asinh(m: CoreMLBuilder, x: Var) -> Var:
     """sign(x) log(|x| + sqrt(x^2 + 1))"""
     size = m.abs(x=x)
@@ -121,20 +121,20 @@ def asinh(m: CoreMLBuilder, x: Var) -> Var:
     return m.mul(x=m.sign(x=x), y=m.log(x=m.add(x=size, y=root), epsilon=0.0))
 
 
-@coreml_op("Acosh")
+@coreml_op("Acosh", open_sizes=True)
 def acosh(m: CoreMLBuilder, x: Var) -> Var:
     """log(x + sqrt(x^2 - 1))"""
     root = m.sqrt(x=m.add(x=m.square(x=x), y=-1.0))
     return m.log(x=m.add(x=x, y=root), epsilon=0.0)
 
 
-@coreml_op("Log")
+@coreml_op("Log", open_sizes=True)
 def log(m: CoreMLBuilder, x: Var) -> Var:
     """MIL adds an epsilon, so that its log(0) is finite by default."""
     return m.log(x=x, epsilon=0.0)
 
 
-@coreml_op("Clip")
+@coreml_op("Clip", open_sizes=True)
 def clip(m: CoreMLBuilder, x: Var, low: Tensor | None = None, high: Tensor | None = None) -> Var:
     if isinstance(low, np.ndarray) and isinstance(high, np.ndarray) and is_float(x) and low <= high:
         return m.relu6(x=x) if low == 0 and high == 6 else m.clip(x=x, alpha=float(low), beta=float(high))
@@ -149,12 +149,12 @@ def _numpy_type(x: Var) -> str:
 # ----------------------------------------------------------------- activations
 
 
-@coreml_op("Relu")
+@coreml_op("Relu", open_sizes=True)
 def relu(m: CoreMLBuilder, x: Var) -> Var:
     return m.relu(x=x) if is_float(x) else m.maximum(x=x, y=0)
 
 
-@coreml_op("LeakyRelu")
+@coreml_op("LeakyRelu", open_sizes=True)
 def leaky_relu(m: CoreMLBuilder, x: Var, *, alpha: float) -> Var:
     return m.leaky_relu(x=x, alpha=alpha)
 
@@ -169,53 +169,53 @@ def prelu(m: CoreMLBuilder, x: Var, slope: Tensor) -> Var:
     return m.add(x=m.relu(x=x), y=m.mul(x=m.minimum(x=x, y=0.0), y=slope))
 
 
-@coreml_op("Elu")
+@coreml_op("Elu", open_sizes=True)
 def elu(m: CoreMLBuilder, x: Var, *, alpha: float) -> Var:
     return m.elu(x=x, alpha=alpha)
 
 
-@coreml_op("Selu")
+@coreml_op("Selu", open_sizes=True)
 def selu(m: CoreMLBuilder, x: Var, *, alpha: float, gamma: float) -> Var:
     return m.mul(x=m.elu(x=x, alpha=alpha), y=gamma)
 
 
-@coreml_op("Celu")
+@coreml_op("Celu", open_sizes=True)
 def celu(m: CoreMLBuilder, x: Var, *, alpha: float) -> Var:
     return m.mul(x=m.elu(x=m.mul(x=x, y=1 / alpha), alpha=1.0), y=alpha)
 
 
-@coreml_op("HardSigmoid")
+@coreml_op("HardSigmoid", open_sizes=True)
 def hard_sigmoid(m: CoreMLBuilder, x: Var, *, alpha: float, beta: float) -> Var:
     return m.sigmoid_hard(x=x, alpha=alpha, beta=beta)
 
 
-@coreml_op("HardSwish")
+@coreml_op("HardSwish", open_sizes=True)
 def hard_swish(m: CoreMLBuilder, x: Var) -> Var:
     return m.mul(x=x, y=m.sigmoid_hard(x=x, alpha=1 / 6, beta=0.5))
 
 
-@coreml_op("Mish")
+@coreml_op("Mish", open_sizes=True)
 def mish(m: CoreMLBuilder, x: Var) -> Var:
     return m.mul(x=x, y=m.tanh(x=m.softplus(x=x)))
 
 
-@coreml_op("Swish")
+@coreml_op("Swish", open_sizes=True)
 def swish(m: CoreMLBuilder, x: Var, *, alpha: float) -> Var:
     return m.silu(x=x) if alpha == 1 else m.mul(x=x, y=m.sigmoid(x=m.mul(x=x, y=alpha)))
 
 
-@coreml_op("Gelu")
+@coreml_op("Gelu", open_sizes=True)
 def gelu(m: CoreMLBuilder, x: Var, *, approximate: str) -> Var:
     return m.gelu(x=x, mode="TANH_APPROXIMATION" if approximate == "tanh" else "EXACT")
 
 
-@coreml_op("ThresholdedRelu")
+@coreml_op("ThresholdedRelu", open_sizes=True)
 def thresholded_relu(m: CoreMLBuilder, x: Var, *, alpha: float) -> Var:
     """Not MIL's, which lets x = alpha through."""
     return m.select(cond=m.greater(x=x, y=alpha), a=x, b=m.mul(x=x, y=0.0))
 
 
-@coreml_op("Shrink")
+@coreml_op("Shrink", open_sizes=True)
 def shrink(m: CoreMLBuilder, x: Var, *, bias: float, lambd: float) -> Var:
     """Towards zero by `bias` where |x| > lambd; zero elsewhere."""
     nearer = m.sub(x=x, y=m.mul(x=m.sign(x=x), y=bias))
@@ -240,7 +240,7 @@ def where(m: CoreMLBuilder, condition: Tensor, a: Tensor, b: Tensor) -> Var:
     return select(m, condition, a, b)
 
 
-@coreml_op("Cast")
+@coreml_op("Cast", open_sizes=True)
 def cast(m: CoreMLBuilder, x: Var, *, to: int) -> Var:
     wanted = from_onnx(to)
     if wanted not in MIL_TYPES:
@@ -248,12 +248,12 @@ def cast(m: CoreMLBuilder, x: Var, *, to: int) -> Var:
     return x if mil_type(x) == MIL_TYPES[wanted] else m.cast(x=x, dtype=MIL_TYPES[wanted])
 
 
-@coreml_op("CastLike")
+@coreml_op("CastLike", open_sizes=True)
 def cast_like(m: CoreMLBuilder, x: Var, like: Tensor) -> Var:
     return x if mil_type(x) == mil_type(like) else m.cast(x=x, dtype=mil_type(like))
 
 
-@coreml_op("IsNaN")
+@coreml_op("IsNaN", open_sizes=True)
 def is_nan(m: CoreMLBuilder, x: Var) -> Var:
     return m.not_equal(x=x, y=x)
 

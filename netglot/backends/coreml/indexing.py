@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -13,24 +14,28 @@ from netglot.backends.lowering import NotMappedError
 _MODES = {"none": "update", "add": "add", "mul": "mul", "max": "max", "min": "min"}
 
 
-def wrapped(m: CoreMLBuilder, indices: Tensor, size: int) -> Tensor:
+def wrapped(m: CoreMLBuilder, indices: Tensor, size: Any) -> Tensor:
     """Indices without the negative ones, which not every version of Core ML counts from the end."""
+    if isinstance(indices, np.ndarray) and (indices >= 0).all():
+        return indices
+    if not isinstance(size, int | np.integer):
+        raise NotMappedError("indices may count from the end of an axis whose size is known only when the model runs")
     if isinstance(indices, np.ndarray):
-        return indices if (indices >= 0).all() else np.where(indices < 0, indices + size, indices)
+        return np.where(indices < 0, indices + size, indices)
     return m.select(cond=m.less(x=indices, y=0), a=m.add(x=indices, y=size), b=indices)
 
 
-@coreml_op("Gather")
+@coreml_op("Gather", open_sizes=True)
 def gather(m: CoreMLBuilder, x: Tensor, indices: Tensor, *, axis: int) -> Var:
-    return _numeric(m, x, lambda x: m.gather(x=x, indices=wrapped(m, indices, x.shape[axis]), axis=axis))
+    return numeric(m, x, lambda x: m.gather(x=x, indices=wrapped(m, indices, x.shape[axis]), axis=axis))
 
 
 @coreml_op("GatherElements")
 def gather_elements(m: CoreMLBuilder, x: Tensor, indices: Tensor, *, axis: int) -> Var:
-    return _numeric(m, x, lambda x: m.gather_along_axis(x=x, indices=wrapped(m, indices, x.shape[axis]), axis=axis))
+    return numeric(m, x, lambda x: m.gather_along_axis(x=x, indices=wrapped(m, indices, x.shape[axis]), axis=axis))
 
 
-def _numeric(m: CoreMLBuilder, x: Tensor, compute: Callable[[Tensor], Var]) -> Var:
+def numeric(m: CoreMLBuilder, x: Tensor, compute: Callable[[Tensor], Var]) -> Var:
     """compute(x), where booleans go through int32: MIL gathers only numbers."""
     if mil_type(x) != "bool":
         return compute(x)
@@ -44,7 +49,7 @@ def gather_nd(m: CoreMLBuilder, x: Tensor, indices: Tensor, *, batch_dims: int) 
         m.require("iOS16")
         more = {"batch_dims": batch_dims}
     where = _wrapped_rows(m, indices, x.shape[batch_dims:])
-    return _numeric(m, x, lambda x: m.gather_nd(x=x, indices=where, **more))
+    return numeric(m, x, lambda x: m.gather_nd(x=x, indices=where, **more))
 
 
 def _wrapped_rows(m: CoreMLBuilder, indices: Tensor, shape: tuple[int, ...]) -> Tensor:

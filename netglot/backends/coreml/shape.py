@@ -13,14 +13,18 @@ from netglot.backends.coreml.context import (
     coreml_op,
     ints,
     is_float,
+    is_open,
     mil_type,
 )
 from netglot.backends.lowering import NotMappedError
 
 
-@coreml_op("Flatten", "Reshape", "Squeeze", "Unsqueeze")
+@coreml_op("Flatten", "Reshape", "Squeeze", "Unsqueeze", open_sizes=True)
 def reshape(m: CoreMLBuilder, x: Var, shape: Tensor | None = None, *, axis: int = 0, allowzero: int = 0) -> Var:
-    return reshaped(m, x, m.output.sizes)
+    sizes = [size if isinstance(size, int) else -1 for size in m.output.shape or ()]
+    if sizes.count(-1) > 1:
+        raise NotMappedError("more than one size of it is known only when the model runs")
+    return reshaped(m, x, sizes)
 
 
 def reshaped(m: CoreMLBuilder, x: Var, shape: Sequence[int]) -> Var:
@@ -32,23 +36,25 @@ def reshaped(m: CoreMLBuilder, x: Var, shape: Sequence[int]) -> Var:
     return m.reshape(x=x, shape=list(shape)) if x.rank else m.expand_dims(x=x, axes=list(range(len(shape))))
 
 
-@coreml_op("Transpose")
+@coreml_op("Transpose", open_sizes=True)
 def transpose(m: CoreMLBuilder, x: Var, *, perm: tuple[int, ...] = ()) -> Var:
     return m.transpose(x=x, perm=list(perm or reversed(range(x.rank))))
 
 
-@coreml_op("Concat")
+@coreml_op("Concat", open_sizes=True)
 def concat(m: CoreMLBuilder, values: list[Tensor], *, axis: int) -> Var:
     return m.concat(values=values, axis=axis) if len(values) > 1 else values[0]
 
 
-@coreml_op("Split")
+@coreml_op("Split", open_sizes=True)
 def split(m: CoreMLBuilder, x: Var, sizes: Tensor | None = None, *, axis: int, num_outputs: int = 0) -> list[Var]:
-    parts = [value.sizes[axis] for value in m.outputs]
+    parts = [value.shape[axis] for value in m.outputs if value.shape]
+    if not all(isinstance(part, int) for part in parts):
+        raise NotMappedError("how large the parts are is known only when the model runs")
     return list(m.split(x=x, split_sizes=parts, axis=axis)) if len(parts) > 1 else [x]
 
 
-@coreml_op("Slice")
+@coreml_op("Slice", open_sizes=True)
 def slice_(
     m: CoreMLBuilder, x: Var, starts: Tensor, ends: Tensor, axes: Tensor | None = None, steps: Tensor | None = None
 ) -> Var:
@@ -56,7 +62,47 @@ def slice_(
     where = list(range(len(first))) if axes is None else ints(axes, "the axes")
     stride = [1] * len(first) if steps is None else ints(steps, "the steps")
     chosen = {axis % x.rank: slice(*triple) for axis, *triple in zip(where, first, last, stride, strict=True)}
-    return sliced(m, x, chosen)
+    return slice_open(m, x, chosen) if is_open(x) else sliced(m, x, chosen)
+
+
+def slice_open(m: CoreMLBuilder, x: Var, chosen: dict[int, slice]) -> Var:
+    """As `sliced`; of an axis whose size is known only when the model runs, the bounds are clipped then."""
+    begin, end = [np.zeros(1, np.int32)] * x.rank, [np.zeros(1, np.int32)] * x.rank
+    stride, whole = [1] * x.rank, [axis not in chosen for axis in range(x.rank)]
+    for axis, part in chosen.items():
+        stride[axis] = int(part.step)
+        begin[axis], end[axis] = _bounds(m, x, axis, part)
+    first, last = _vector(m, begin), _vector(m, end)
+    return m.slice_by_index(x=x, begin=first, end=last, stride=stride, begin_mask=whole, end_mask=whole)
+
+
+def _vector(m: CoreMLBuilder, parts: list[Tensor]) -> Tensor:
+    if all(isinstance(part, np.ndarray) for part in parts):
+        return np.concatenate(parts)
+    return m.concat(values=parts, axis=0) if len(parts) > 1 else parts[0]
+
+
+def _bounds(m: CoreMLBuilder, x: Var, axis: int, part: slice) -> tuple[Tensor, Tensor]:
+    """Where a slice of one axis begins and ends, as vectors of one element."""
+    if part.step < 0:
+        raise NotMappedError("it goes backwards over an axis whose tensor has sizes known only when the model runs")
+    if isinstance(x.shape[axis], int | np.integer):
+        first, last, _ = part.indices(int(x.shape[axis]))
+        return np.array([first], np.int32), np.array([last], np.int32)
+    size = m.slice_by_index(x=m.shape(x=x), begin=[axis], end=[axis + 1])
+    return _clipped(m, size, part.start), _clipped(m, size, part.stop)
+
+
+_FAR = 2**30  # beyond every size
+
+
+def _clipped(m: CoreMLBuilder, size: Var, bound: int) -> Tensor:
+    """A bound of a slice, from the end where it is negative, between 0 and `size`."""
+    if bound == 0:
+        return np.zeros(1, np.int32)
+    if bound > 0:
+        return m.minimum(x=size, y=np.array([min(bound, _FAR)], np.int32))
+    return m.maximum(x=m.add(x=size, y=np.array([max(bound, -_FAR)], np.int32)), y=np.zeros(1, np.int32))
 
 
 def sliced(m: CoreMLBuilder, x: Var, chosen: dict[int, slice]) -> Var:
@@ -156,9 +202,12 @@ def space_to_depth(m: CoreMLBuilder, x: Var, *, blocksize: int) -> Var:
 # ----------------------------------------------------- constants by their shape
 
 
-@coreml_op("Shape")
-def shape_of(m: CoreMLBuilder, x: Tensor, *, start: int, end: int | None = None) -> np.ndarray:
-    return np.array(x.shape[start:end], np.int64)
+@coreml_op("Shape", open_sizes=True)
+def shape_of(m: CoreMLBuilder, x: Tensor, *, start: int, end: int | None = None) -> Tensor:
+    chosen = range(x.rank)[start:end] if is_open(x) else range(0)
+    if not is_open(x):
+        return np.array(x.shape[start:end], np.int64)
+    return m.slice_by_index(x=m.shape(x=x), begin=[chosen.start], end=[chosen.stop])
 
 
 @coreml_op("Size")

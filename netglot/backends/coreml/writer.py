@@ -11,12 +11,22 @@ from typing import Any
 import numpy as np
 
 from netglot.backends import lowering
-from netglot.backends.coreml.context import MAX_RANK, MIL_TYPES, TARGETS, CoreMLBuilder, NewerTargetError, Var, mil_type
+from netglot.backends.coreml.context import (
+    MAX_RANK,
+    MIL_TYPES,
+    TARGETS,
+    CoreMLBuilder,
+    NewerTargetError,
+    Var,
+    is_open,
+    mil_type,
+)
 from netglot.backends.coreml.control import MOST_STEPS
 from netglot.backends.coreml.package import write_package
+from netglot.backends.coreml.selection import BY_DATA
 from netglot.backends.lowering import NotMappedError
 from netglot.coreml_import import coremltools, quiet
-from netglot.errors import ConversionError, UnsupportedError
+from netglot.errors import ConversionError, Problem, UnsupportedError
 from netglot.ir import types
 from netglot.ir.graph import Graph, Node, Value
 from netglot.ir.schema import schema
@@ -39,6 +49,7 @@ def save(graph: Graph, path: Path, quantize: str | None = None) -> int:
     if quantize not in (None, "fp16"):
         raise ConversionError(f"Core ML can't be written with --quantize {quantize}", hint="fp16 is possible.")
     lower_control(graph, MOST_STEPS, select=True)
+    _warn_of_open(graph)
     with quiet():
         interface = _Interface(graph)
         program, target = _program(graph, interface)
@@ -47,6 +58,14 @@ def save(graph: Graph, path: Path, quantize: str | None = None) -> int:
         _unique_names(program, interface.names)
         write_package(path, lambda weights: _spec(program, target, weights, interface.metadata()))
     return sum(op.op_type != "const" for op in program.functions["main"].operations)
+
+
+def _warn_of_open(graph: Graph) -> None:
+    """Core ML has no empty tensors as far as is known, and off a Mac nobody can see what it does."""
+    found = [node for node in graph.nodes() if node.op in BY_DATA]
+    for node in found:
+        what = f"how much {node.op} finds is known only when the model runs; Core ML may fail where that is nothing"
+        graph.warnings.append(Problem(what, node.origin))
 
 
 def _program(graph: Graph, interface: _Interface) -> tuple[Any, str]:
@@ -101,7 +120,7 @@ class _Program:
         var = self.m.constant(value.array) if value.is_constant else self.vars[value]
         if value.dtype == np.bool_:
             var = self.m.cast(x=var, dtype="int32")
-        if not value.sizes:
+        if not value.shape:
             var = self.m.expand_dims(x=var, axes=[0])
         if var.op is None or var.op.op_type == "const" or var in self.left:
             var = self.m.identity(x=var)
@@ -112,7 +131,7 @@ class _Program:
     # ------------------------------------------------------------------- nodes
 
     def _call(self, operator: Operator, node: Node, arguments: Sequence[Any], attributes: Mapping[str, Any]) -> None:
-        _check_node(node)
+        _check_node(node, lowering.takes_open_sizes(node, "coreml"))
         if any(value not in self.vars for value in node.inputs if value is not None and not value.is_constant):
             return  # what makes it was refused: lowering.lower goes on only to find what else is
         inputs = [
@@ -138,12 +157,21 @@ class _Program:
             raise NotMappedError(f"only its first {len(results)} output(s) exist in Core ML")
         for value, var in zip(node.outputs, results, strict=False):
             var = self.m.constant(var) if isinstance(var, np.ndarray) else var
-            if tuple(var.shape) != value.sizes or mil_type(var) != MIL_TYPES[_dtype(value)]:
+            if not _agree(var.shape, value.shape) or mil_type(var) != MIL_TYPES[_dtype(value)]:
                 found = f"{mil_type(var)}[{types.text(var.shape)}]"
                 raise NotMappedError(f"Core ML's operators give {found} where {value} is due")
+            if is_open(var) and types.is_static(value.shape):  # MIL infers less than ONNX here
+                var = self.m.reshape(x=var, shape=value.sizes)
             if var.op is not None and var.op.op_type != "const":
                 var.name = _identifier(value.name)  # the last name counts; _unique_names settles doublets
             self.vars[value] = var
+
+
+def _agree(found: Sequence[Any], wanted: types.Shape | None) -> bool:
+    """Whether two shapes are equal as far as both are known; MIL's unknown sizes are symbols."""
+    both = list(zip(found, wanted or (), strict=False))
+    known = [(a, b) for a, b in both if isinstance(a, int | np.integer) and isinstance(b, int)]
+    return len(found) == len(wanted or ()) and all(a == b for a, b in known)
 
 
 def _inputs(node: Node, arguments: Sequence[Any]) -> Sequence[Any]:
@@ -158,18 +186,18 @@ def _dtype(value: Value) -> np.dtype:
     return value.dtype
 
 
-def _check_node(node: Node) -> None:
+def _check_node(node: Node, may_be_open: bool) -> None:
     for value in (*node.inputs, *node.outputs):
         if value is not None and not value.is_constant:
-            _check_value(value)
+            _check_value(value, may_be_open)
 
 
-def _check_value(value: Value) -> None:
+def _check_value(value: Value, may_be_open: bool) -> None:
     _dtype(value)
-    if not types.is_static(value.shape):
+    if value.shape is None or not (may_be_open or types.is_static(value.shape)):
         hint = "give the inputs' shapes with --input NAME:1x3x224x224"
         raise NotMappedError(f"the shape of '{value.name}' is not known: {types.text(value.shape)} ({hint})")
-    if 0 in value.sizes:
+    if 0 in value.shape:
         raise NotMappedError(f"'{value.name}' is empty, {types.text(value.shape)}; Core ML has no empty tensors")
     if value.rank > MAX_RANK:
         raise NotMappedError(f"'{value.name}' has {value.rank} axes; Core ML's tensors have at most {MAX_RANK}")
@@ -178,7 +206,7 @@ def _check_value(value: Value) -> None:
 def _check_interface(graph: Graph) -> None:
     for value in (*graph.inputs, *graph.outputs):
         try:
-            _check_value(value)
+            _check_value(value, may_be_open=graph.producer(value) is not None)
         except NotMappedError as reason:
             raise UnsupportedError(f"can't be written to coreml: {reason}") from None
 
@@ -196,11 +224,17 @@ class _Interface:
         self.names = taken
 
     def metadata(self) -> dict[str, str]:
-        """JSON of what Core ML's interface can't say: original names, and types and shapes where they differ."""
+        """JSON of what Core ML's interface can't say: original names, and types and shapes where they differ.
+
+        A size that is known only when the model runs is null.
+        """
         both = [*self.inputs, *self.outputs]
         names = {name: value.name for name, value in both if name != value.name}
-        changed = [(name, value) for name, value in both if not value.sizes or value.dtype in (np.int64, np.bool_)]
-        types_ = {name: [str(value.dtype), list(value.sizes)] for name, value in changed}
+        shapes = {name: [size if isinstance(size, int) else None for size in value.shape or ()] for name, value in both}
+        kinds = {name: value.dtype for name, value in both}
+        changed = [name for name, shape in shapes.items()
+                   if not shape or None in shape or kinds[name] in (np.int64, np.bool_)]  # fmt: skip
+        types_ = {name: [str(kinds[name]), shapes[name]] for name in changed}
         return {key: json.dumps(item) for key, item in ((NAMES, names), (TYPES, types_)) if item}
 
 

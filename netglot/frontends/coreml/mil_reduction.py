@@ -68,7 +68,8 @@ def non_maximum_suppression(
     centre, half = g.Slice(flat, [0], [2], [1]), g.Mul(g.Slice(flat, [2], [4], [1]), g.like(boxes, 0.5))
     corners = g.Concat(g.Sub(centre, half), g.Add(centre, half), axis=1)
     best = g.ReduceMax(scores, np.array([0, 2], np.int64), keepdims=0)
-    limit = float(np.nextafter(np.float32(score_threshold), np.float32(-np.inf)))
+    with np.errstate(over="ignore"):  # below the least number there is -inf
+        limit = float(np.nextafter(np.float32(score_threshold), np.float32(-np.inf)))
     thresholds = {"iou_threshold": iou_threshold, "score_threshold": limit}
     index = g.extension("BoxNms", [corners, best], max_boxes=max_boxes, **thresholds)
     used = g.GreaterOrEqual(index, np.array(0, np.int64))

@@ -9,6 +9,7 @@ import numpy as np
 from netglot.errors import UnsupportedError
 from netglot.frontends.coreml.builder import CoreMLBuilder, Ints, mil_op
 from netglot.ir.graph import Value
+from netglot.ir.types import is_static
 
 _MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge"}
 
@@ -85,10 +86,14 @@ def reverse(g: CoreMLBuilder, *, x: Value, axes: Ints | None = None) -> Value:
 
 @mil_op("slice_by_index")
 def slice_by_index(
-    g: CoreMLBuilder, *, x: Value, begin: Ints, end: Ints, stride: Ints = (), begin_mask: tuple[int, ...] = (),
-    end_mask: tuple[int, ...] = (), squeeze_mask: tuple[int, ...] = (),
+    g: CoreMLBuilder, *, x: Value, begin: Ints | Value, end: Ints | Value, stride: Ints = (),
+    begin_mask: tuple[int, ...] = (), end_mask: tuple[int, ...] = (), squeeze_mask: tuple[int, ...] = (),
 ) -> Value:  # fmt: skip
     """As Python slices; a mask leaves a bound open, and a squeezed axis takes the element `begin`."""
+    if isinstance(begin, Value) or isinstance(end, Value):
+        if any(squeeze_mask):
+            raise UnsupportedError("slice_by_index with a squeeze_mask and computed bounds", g.origin)
+        return _slice_computed(g, x, begin, end, stride or (1,) * x.rank, begin_mask, end_mask)
     none = (0,) * x.rank
     steps, squeezed = stride or (1,) * x.rank, squeeze_mask or none
     starts, stops = list(begin), list(end)
@@ -99,12 +104,38 @@ def slice_by_index(
             stops[axis] = 2**31 if step > 0 else -(2**31)
         if squeezed[axis]:
             stops[axis] = begin[axis] + 1 or 2**31
-    chosen = [axis for axis in range(x.rank) if (starts[axis], stops[axis], steps[axis]) != (0, x.sizes[axis], 1)]
+    whole = [(0, size, 1) for size in x.shape or ()]
+    chosen = [axis for axis in range(x.rank) if (starts[axis], stops[axis], steps[axis]) != whole[axis]]
     if chosen:
         x = g.Slice(x, *(ints([item[axis] for axis in chosen]) for item in (starts, stops)), ints(chosen),
                     ints([1 if squeezed[axis] else steps[axis] for axis in chosen]))  # fmt: skip
     gone = [axis for axis in range(x.rank) if squeezed[axis]]
     return g.Squeeze(x, ints(gone)) if gone else x
+
+
+def _slice_computed(
+    g: CoreMLBuilder, x: Value, begin: Ints | Value, end: Ints | Value, steps: Ints, begin_mask: Ints, end_mask: Ints
+) -> Value:  # fmt: skip
+    """Slice by bounds that are computed, an axis at a time; a whole axis is left alone."""
+    none = (0,) * x.rank
+    for axis, step in enumerate(steps):
+        from_first, to_last = bool((begin_mask or none)[axis]), bool((end_mask or none)[axis])
+        first = _bound(g, begin, axis, (0 if step > 0 else 2**31) if from_first else None)
+        last = _bound(g, end, axis, (2**31 if step > 0 else -(2**31)) if to_last else None)
+        if not (step == 1 and to_last and (from_first or (not isinstance(begin, Value) and begin[axis] == 0))):
+            sizes = x.shape or ()
+            x = g.Slice(x, first, last, ints([axis]), ints([step]))
+            x.shape = (*sizes[:axis], None, *sizes[axis + 1 :])  # with bounds that are computed ONNX infers no size
+    return x
+
+
+def _bound(g: CoreMLBuilder, bounds: Ints | Value, axis: int, otherwise: int | None) -> Value:
+    """The bound of one axis as a vector; `otherwise` where a mask says so."""
+    if otherwise is not None:
+        return g.constant(ints([otherwise]))
+    if not isinstance(bounds, Value):
+        return g.constant(ints([bounds[axis]]))
+    return g.Gather(_int64(g, bounds), ints([axis]))
 
 
 @mil_op("slice_by_size")
@@ -217,6 +248,12 @@ def scatter_nd(
     return g.ScatterND(data, _int64(g, indices), updates, reduction=_reduction(g, mode))
 
 
+@mil_op("non_zero")
+def non_zero(g: CoreMLBuilder, *, x: Value) -> Value:
+    """A row of indices for each element that is not zero."""
+    return g.Cast(g.Transpose(g.NonZero(x), perm=(1, 0)), to=6)
+
+
 @mil_op("one_hot")
 def one_hot(
     g: CoreMLBuilder, *, indices: Value, one_hot_vector_size: int, axis: int = -1, on_value: np.ndarray = np.int32(1),  # type: ignore[assignment]
@@ -244,7 +281,7 @@ def fill(g: CoreMLBuilder, *, shape: Ints, value: np.ndarray) -> Value:
 
 @mil_op("shape")
 def shape_of(g: CoreMLBuilder, *, x: Value) -> Value:
-    return g.constant(np.array(x.sizes, np.int32))
+    return g.constant(np.array(x.sizes, np.int32)) if is_static(x.shape) else g.Cast(g.Shape(x), to=6)
 
 
 @mil_op("range_1d")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from types import UnionType
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -101,8 +102,9 @@ class _Program:
     def output(self, name: str) -> Value:
         value = self.tensor(self.lookup(name, self.origin(name)))
         with self.g.at(self.origin(name)):
-            kind, sizes = self.true_type(name, value.dtype or np.dtype("float32"), value.sizes)
-            value = value if sizes == value.sizes else self.g.Squeeze(value, [0])
+            shape = tuple(size if isinstance(size, int) else None for size in value.shape or ())
+            kind, sizes = self.true_type(name, value.dtype or np.dtype("float32"), shape)
+            value = value if sizes == shape else self.g.Squeeze(value, [0])
             return value if kind == value.dtype else self.g.Cast(value, to=_onnx(kind))
 
     # -------------------------------------------------------------- operations
@@ -160,7 +162,7 @@ class _Program:
         kinds = _kinds(parameter)
         if list[Value] in kinds:
             return [self.tensor(part) for part in (item if isinstance(item, list) else [item])]
-        if Value in kinds:
+        if Value in kinds and (isinstance(item, Value) or len(kinds) == 1):
             return self.tensor(item)
         if isinstance(item, Value):
             raise UnsupportedError(f"{operator.op}: '{name}' must be constant, and is computed", self.g.origin)
@@ -214,7 +216,7 @@ def _kinds(parameter: inspect.Parameter | None) -> tuple[Any, ...]:
     if parameter is None:
         return (Any,)
     parts = tuple(part for part in get_args(parameter.annotation) if part is not type(None))
-    is_union = type(None) in get_args(parameter.annotation)
+    is_union = isinstance(parameter.annotation, UnionType)
     return parts if is_union else (parameter.annotation,)
 
 
