@@ -121,7 +121,7 @@ class Reader:
         low, high = self.program.ranges.get(symbol, (0, None)) if isinstance(symbol, str) else (0, None)
         if isinstance(size, int) and (size < low or (high is not None and size > high)):
             what = f"the program was exported for {low} to {high or '...'} along '{symbol}' of '{name}', not {size}"
-            raise ConversionError(what, Origin(self.program.file))
+            raise ConversionError(what, Origin(self.program.file), f"Say another: --batch N or --input {name}:SHAPE")
 
     def weight(self, weight: _Weight, g: TorchBuilder) -> Value | Complex:
         """The constant of a weight, added to the whole graph when it is first read."""
