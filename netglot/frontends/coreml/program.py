@@ -95,9 +95,9 @@ class _Program:
         if found is None:
             return dtype, shape
         kind, sizes = found if isinstance(found, list) and len(found) == 2 else (None, None)
-        if kind not in _TYPES or not isinstance(sizes, list) or sizes not in (list(shape), []):
+        if kind not in _TYPES or not isinstance(sizes, list) or not (sizes == [] or _agree(sizes, shape)):
             raise ConversionError(f"the metadata gives '{name}' the type {found}", self.origin(name))
-        return np.dtype(kind), tuple(sizes)
+        return np.dtype(kind), shape if sizes else ()
 
     def output(self, name: str) -> Value:
         value = self.tensor(self.lookup(name, self.origin(name)))
@@ -218,6 +218,12 @@ def _kinds(parameter: inspect.Parameter | None) -> tuple[Any, ...]:
     parts = tuple(part for part in get_args(parameter.annotation) if part is not type(None))
     is_union = isinstance(parameter.annotation, UnionType)
     return parts if is_union else (parameter.annotation,)
+
+
+def _agree(sizes: Sequence[Any], shape: Sequence[Any]) -> bool:
+    """Whether two shapes are equal as far as both are known."""
+    both = list(zip(sizes, shape, strict=False))
+    return len(sizes) == len(shape) and all(a == b for a, b in both if a is not None and b is not None)
 
 
 def _is_unknown(item: Any) -> bool:
