@@ -50,16 +50,20 @@ def save(graph: Graph, path: Path) -> int:
 
 
 def _check_types(graph: Graph) -> None:
-    problems = [_unknown_shape(value) for value in graph.inputs if not types.is_static(value.shape)]
-    problems = problems or [_unknown_shape(value) for value in graph.values() if not types.is_static(value.shape)][:1]
+    unknown = [value for value in graph.values() if not types.is_static(value.shape)]
+    inputs = [value for value in graph.inputs if value in unknown]
+    problems = [_unknown_shape(graph, value) for value in inputs or unknown[:1]]
     problems += [problem for value in (*graph.inputs, *graph.outputs) for problem in _unknown_type(value)]
     if problems:
         raise ConversionError(problems)
 
 
-def _unknown_shape(value: Value) -> Problem:
+def _unknown_shape(graph: Graph, value: Value) -> Problem:
     what = f"C++ code is for fixed shapes, and that of '{value.name}' is {types.text(value.shape)}"
-    return Problem(what, hint="Give the shape of every input: --input NAME:1x3x224x224")
+    maker = graph.producer(value)
+    if maker is None:
+        return Problem(what, hint="Give the shape of every input: --input NAME:1x3x224x224")
+    return Problem(what, maker.origin, hint="Sizes that the data decide stay open in ONNX, TFLite and Core ML.")
 
 
 def _unknown_type(value: Value) -> list[Problem]:
