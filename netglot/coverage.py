@@ -47,7 +47,12 @@ def _reads(item: Format) -> str:
 def _writes(item: Format) -> str:
     if not item.writer:
         return "-" if item.reader else "to come"
-    return _all_onnx() if item.name == "onnx" else f"{len(registry.ops(item.name))} operators"
+    return _all_onnx() if item.name == "onnx" else f"{len(_written(item.name))} operators"
+
+
+def _written(target: str) -> set[str]:
+    """What the backend has a function for, and what it is given composed of that."""
+    return {*registry.ops(target), *registry.ops("composed")}
 
 
 @dataclass(frozen=True)
@@ -120,10 +125,16 @@ def to_markdown() -> str:
 
 
 def _target_table() -> str:
-    ops = sorted({op for target in _TARGETS for op in registry.ops(target)})
+    ops = sorted({op for target in _TARGETS for op in _written(target)})
     lines = ["| operator | " + " | ".join(_TARGETS) + " |", "|---|" + "---|" * len(_TARGETS)]
-    lines += [f"| {op} | " + " | ".join("yes" if registry.find(t, op) else "" for t in _TARGETS) + " |" for op in ops]
+    lines += [f"| {op} | " + " | ".join(_how(op, target) for target in _TARGETS) + " |" for op in ops]
     return "\n".join(lines) + "\n"
+
+
+def _how(op: str, target: str) -> str:
+    if registry.find(target, op):
+        return "yes"
+    return "composed" if op in _written(target) else ""
 
 
 if __name__ == "__main__":

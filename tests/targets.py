@@ -97,4 +97,5 @@ def has(target: str, op: str, domain: str = "") -> bool:
 
     format = target.partition("-")[0]
     importlib.import_module(f"netglot.backends.{format}")
-    return format == "onnx" or registry.find(format, f"{domain}.{op}" if domain else op) is not None
+    named = f"{domain}.{op}" if domain else op
+    return format == "onnx" or any(registry.find(kind, named) is not None for kind in (format, "composed"))

@@ -28,12 +28,14 @@ class NotMappedError(Exception):
 Call = Callable[[Operator, Node, list[Any], Mapping[str, Any]], None]
 
 
-def lower(graph: Graph, format: str, call: Call) -> None:
+def lower(graph: Graph, format: str, call: Call, refused: Mapping[Node, str] | None = None) -> None:
     """Calls `call(operator, node, arguments, attributes)` for each node in topological order.
 
-    Raises UnsupportedError with every node that the format has no function for, or whose function refuses it.
+    Raises UnsupportedError with every node that the format has no function for, or whose function refuses it;
+    `refused` says why some could not be composed of others.
     """
-    problems = [problem for node in graph.nodes() for problem in _lower(node, format, call)]
+    reasons = refused or {}
+    problems = [problem for node in graph.nodes() for problem in _lower(node, format, call, reasons.get(node))]
     if problems:
         raise UnsupportedError(problems)
 
@@ -49,7 +51,10 @@ def takes_open_sizes(node: Node, format: str) -> bool:
     return operator is not None and bool(operator.options.get("open_sizes"))
 
 
-def _lower(node: Node, format: str, call: Call) -> Iterator[Problem]:
+def _lower(node: Node, format: str, call: Call, refused: str | None) -> Iterator[Problem]:
+    if refused is not None:
+        yield problem(node, f"{node.op} can't be written to {format}: {refused}")
+        return
     operator = find(node, format)
     if operator is None:
         near = registry.near(format, node.op)
@@ -57,7 +62,7 @@ def _lower(node: Node, format: str, call: Call) -> Iterator[Problem]:
         yield problem(node, f"{format} has no mapping for the operator {node.op}", hint)
         return
     try:
-        call(operator, node, arguments(node), _attributes(operator, node))
+        call(operator, node, arguments(node), attributes(operator, node))
     except NotMappedError as reason:
         yield problem(node, f"{node.op} can't be written to {format}: {reason}")
     except UnsupportedError as inside:  # of a body
@@ -85,7 +90,7 @@ def _formal(parameters: Any, actual: tuple[Value | None, ...]) -> Iterator[Any]:
             yield actual[i] if i < len(actual) else None
 
 
-def _attributes(operator: Operator, node: Node) -> dict[str, Any]:
+def attributes(operator: Operator, node: Node) -> dict[str, Any]:
     """The node's attributes; one that the function does not take must have ONNX's default."""
     standard = defaults(node.op, node.domain)
     given = {name: value for name, value in node.attributes.items() if name in operator.attributes}

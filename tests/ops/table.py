@@ -94,9 +94,9 @@ IMAGE = In((2, 6, 7, 9))  # unequal odd sizes, so that a transposition can't hid
 
 
 def all_rows() -> list[Row]:
-    from tests.ops import detection, elementwise, linear, recurrent, reduction, shape, spatial
+    from tests.ops import composed, detection, elementwise, linear, recurrent, reduction, shape, spatial
 
-    modules = (spatial, linear, elementwise, reduction, shape, detection, recurrent)
+    modules = (spatial, linear, elementwise, reduction, shape, detection, recurrent, composed)
     rows = [row for module in modules for row in module.ROWS]
     ids = [row.id for row in rows]
     assert len(ids) == len(set(ids)), "two rows of one name"

@@ -113,21 +113,6 @@ def reciprocal(m: CoreMLBuilder, x: Var) -> Var:
     return m.real_div(x=np.array(1, _numpy_type(x)), y=x)
 
 
-@coreml_op("Asinh", open_sizes=True)
-def asinh(m: CoreMLBuilder, x: Var) -> Var:
-    """sign(x) log(|x| + sqrt(x^2 + 1))"""
-    size = m.abs(x=x)
-    root = m.sqrt(x=m.add(x=m.square(x=size), y=1.0))
-    return m.mul(x=m.sign(x=x), y=m.log(x=m.add(x=size, y=root), epsilon=0.0))
-
-
-@coreml_op("Acosh", open_sizes=True)
-def acosh(m: CoreMLBuilder, x: Var) -> Var:
-    """log(x + sqrt(x^2 - 1))"""
-    root = m.sqrt(x=m.add(x=m.square(x=x), y=-1.0))
-    return m.log(x=m.add(x=x, y=root), epsilon=0.0)
-
-
 @coreml_op("Log", open_sizes=True)
 def log(m: CoreMLBuilder, x: Var) -> Var:
     """MIL adds an epsilon, so that its log(0) is finite by default."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from netglot.backends import lowering
+from netglot.backends.composed import compose
 from netglot.backends.coreml.context import (
     MAX_RANK,
     MIL_TYPES,
@@ -49,10 +50,11 @@ def save(graph: Graph, path: Path, quantize: str | None = None) -> int:
     if quantize not in (None, "fp16"):
         raise ConversionError(f"Core ML can't be written with --quantize {quantize}", hint="fp16 is possible.")
     lower_control(graph, MOST_STEPS, select=True)
+    refused = compose(graph, "coreml")
     _warn_of_open(graph)
     with quiet():
         interface = _Interface(graph)
-        program, target = _program(graph, interface)
+        program, target = _program(graph, interface, refused)
         if quantize == "fp16":
             _apply(program, _FP16_PASSES)
         _unique_names(program, interface.names)
@@ -68,12 +70,12 @@ def _warn_of_open(graph: Graph) -> None:
         graph.warnings.append(Problem(what, node.origin))
 
 
-def _program(graph: Graph, interface: _Interface) -> tuple[Any, str]:
+def _program(graph: Graph, interface: _Interface, refused: Mapping[Node, str]) -> tuple[Any, str]:
     """The MIL program and the deployment target that it needs."""
     target = "iOS16" if any(value.dtype == np.float16 for value in (*graph.inputs, *graph.outputs)) else TARGETS[0]
     while True:
         try:
-            return _Program(graph, interface, target).build(), target
+            return _Program(graph, interface, target).build(refused), target
         except NewerTargetError as newer:
             target = newer.target
 
@@ -87,7 +89,7 @@ class _Program:
         self.vars: dict[Value, Var] = {}
         self.left: set[Var] = set()  # the outputs so far
 
-    def build(self) -> Any:
+    def build(self, refused: Mapping[Node, str]) -> Any:
         mil = coremltools("converters.mil.mil")
         mil.Builder.name_count.clear()  # it numbers by process; equal graphs should give equal files
         _check_interface(self.graph)
@@ -96,7 +98,7 @@ class _Program:
         with mil.Function(placeholders, opset_version=version) as function:
             for name, value in self.interface.inputs:
                 self.vars[value] = self._entered(value, function.inputs[name])
-            lowering.lower(self.graph, "coreml", self._call)
+            lowering.lower(self.graph, "coreml", self._call, refused)
             function.set_outputs([self._left(name, value) for name, value in self.interface.outputs])
         program = mil.Program()
         program.add_function("main", function)

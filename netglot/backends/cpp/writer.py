@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from netglot.backends import lowering
+from netglot.backends.composed import compose
 from netglot.backends.cpp import files
 from netglot.backends.cpp.arena import plan
 from netglot.backends.cpp.context import CppBuilder
@@ -30,9 +31,10 @@ def save(graph: Graph, path: Path) -> int:
     every node that can't be written.
     """
     lower_control(graph, MOST_STEPS, select=True, recurrent=False)
+    refused = compose(graph, "cpp")
     _check_types(graph)
     m = CppBuilder(graph)
-    lowering.lower(graph, "cpp", m.add)
+    lowering.lower(graph, "cpp", m.add, refused)
     m.copy_outputs()
     parts = _split(m.constants)
     model = files.Model.of(graph, m, plan(m.buffers()), [f"weights_{i}.cpp" for i in range(len(parts))])

@@ -2,6 +2,7 @@
 
 from netglot.backends.tflite import (  # noqa: F401  (they register their operators)
     activations,
+    bits,
     control,
     convolution,
     dense,
@@ -12,6 +13,7 @@ from netglot.backends.tflite import (  # noqa: F401  (they register their operat
     pooling,
     reduction,
     resize,
+    scatter,
     selection,
     transposed,
 )

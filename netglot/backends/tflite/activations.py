@@ -110,10 +110,14 @@ def gelu(m: TFLiteBuilder, x: Value, y: Value, *, approximate: str) -> None:
     m.op("GELU", [x], [y], tfl.GeluOptionsT(approximate=approximate == "tanh"))
 
 
+ERF_IS_ONE = 4.2  # from here on, for float32
+
+
 @tflite_op("Erf", layout=alike)
 def erf(m: TFLiteBuilder, x: Value, y: Value) -> None:
     """With z = sqrt(2) x, gelu(z) + gelu(-z) = z erf(x), which is even: divided by |z| it lacks only the sign."""
-    z = m.emit("MUL", x, sqrt(2))
+    inside = m.emit("MINIMUM", m.emit("MAXIMUM", x, -ERF_IS_ONE), ERF_IS_ONE)
+    z = m.emit("MUL", inside, sqrt(2))
     even = m.emit("ADD", m.emit("GELU", z), m.emit("GELU", m.emit("NEG", z)))
     size = m.emit("DIV", even, m.emit("MAXIMUM", m.emit("ABS", z), 1e-30))
     m.op("MUL", [size, m.emit("SIGN", x)], [y])
@@ -152,7 +156,11 @@ def cosine_of(m: TFLiteBuilder, sine: Value) -> int:
 
 @tflite_op("Sinh", layout=alike)
 def sinh(m: TFLiteBuilder, x: Value, y: Value) -> None:
-    m.op("MUL", [m.emit("SUB", m.emit("EXP", x), m.emit("EXP", m.emit("NEG", x))), 0.5], [y])
+    """Half of exp(x) - exp(-x), which near zero cancel: there 2 t / (1 - t^2), where t = tanh(x / 2)."""
+    far = m.emit("MUL", m.emit("SUB", m.emit("EXP", x), m.emit("EXP", m.emit("NEG", x))), 0.5)
+    t = m.emit("TANH", m.emit("MUL", x, 0.5))
+    near = m.emit("DIV", m.emit("MUL", t, 2.0), m.emit("SUB", m.number(1.0, t), m.emit("MUL", t, t)))
+    m.op("SELECT_V2", [m.emit("LESS", m.emit("ABS", x), 1.0, dtype=bool), near, far], [y])
 
 
 @tflite_op("Cosh", layout=alike)

@@ -127,10 +127,14 @@ def _tensor(tensor: Tensor, buffers: _Buffers) -> tfl.TensorT:
 
 def _operator(m: TFLiteBuilder, op: Op, place: Mapping[int, int], codes: dict[Code, int]) -> tfl.OperatorT:
     kind = type(op.options).__name__.removesuffix("T") if op.options else "NONE"
+    second = kind if hasattr(tfl.BuiltinOptions2, kind) else "NONE"  # of operators that came when the first was full
+    first = "NONE" if second != "NONE" else kind
     return tfl.OperatorT(
         opcodeIndex=codes.setdefault((op.code, version(m, op)), len(codes)),
         inputs=[place[i] for i in op.inputs],
         outputs=[place[i] for i in op.outputs],
-        builtinOptionsType=getattr(tfl.BuiltinOptions, kind),
-        builtinOptions=op.options,
+        builtinOptionsType=getattr(tfl.BuiltinOptions, first),
+        builtinOptions=None if first == "NONE" else op.options,
+        builtinOptions2Type=getattr(tfl.BuiltinOptions2, second),
+        builtinOptions2=None if second == "NONE" else op.options,
     )

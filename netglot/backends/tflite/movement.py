@@ -186,6 +186,16 @@ def from_start(m: TFLiteBuilder, indices: Value, size: Dim) -> int:
     return m.emit("SELECT_V2", is_negative, m.emit("ADD", indices, m.number(size, indices)), indices, dtype=kind)
 
 
+def from_start_of_each(m: TFLiteBuilder, indices: Value, sizes: Ints) -> int:
+    """As from_start, where the last axis holds an index for each of the first axes of something of `sizes`."""
+    ends = np.array(sizes[: indices.sizes[-1]])
+    if indices.data is not None:
+        return m.ints(np.where(indices.data < 0, indices.data + ends, indices.data))
+    is_negative = m.emit("LESS", indices, m.number(0, indices), dtype=bool)
+    counted = m.emit("ADD", indices, m.constant(ends, indices.dtype))
+    return m.emit("SELECT_V2", is_negative, counted, indices, dtype=m.dtype(indices))
+
+
 @tflite_op("Tile", layout=alike)
 def tile(m: TFLiteBuilder, x: Value, repeats: Value, y: Value) -> None:
     count = const_ints(repeats)
@@ -229,4 +239,10 @@ def one_hot(m: TFLiteBuilder, indices: Value, depth: Value, values: Value, y: Va
 def gather_nd(m: TFLiteBuilder, x: Value, indices: Value, y: Value, *, batch_dims: int) -> None:
     if batch_dims:
         raise NotMappedError("batch_dims")
-    m.op("GATHER_ND", [x, indices], [y])
+    m.op("GATHER_ND", [x, from_start_of_each(m, indices, x.sizes)], [y])
+
+
+@tflite_op("ReverseSequence")
+def reverse_sequence(m: TFLiteBuilder, x: Value, lengths: Value, y: Value, *, batch_axis: int, time_axis: int) -> None:
+    options = tfl.ReverseSequenceOptionsT(seqDim=time_axis, batchDim=batch_axis)
+    m.op("REVERSE_SEQUENCE", [x, lengths], [y], options)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from netglot.backends import lowering
+from netglot.backends.composed import compose
 from netglot.backends.tflite.context import TENSOR_TYPES, Ends, Side, TFLiteBuilder
 from netglot.backends.tflite.flatbuffer import write
 from netglot.backends.tflite.half import store_as_half, widen_floats
@@ -63,12 +64,13 @@ def save(graph: Graph, path: Path, quantize: str | None = None) -> int:
     UnsupportedError with every operator that can't be written, ConversionError above 2 GB.
     """
     lower_control(graph, UNROLLED)
+    refused = compose(graph, "tflite")
     require_sizes(graph)
     prepare(graph)
     m = TFLiteBuilder()
     require_types(graph)
     inputs = [m.tensor(value) for value in graph.inputs]
-    lowering.lower(graph, "tflite", lambda *call: _call(m, *call))
+    lowering.lower(graph, "tflite", lambda *call: _call(m, *call), refused)
     outputs = [m.tensor(value) for value in graph.outputs]
     peephole(m, outputs)
     for item in m.subgraphs:
