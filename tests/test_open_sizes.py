@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as tfl
 
+from netglot.backends.coreml import save as save_coreml
 from netglot.backends.tflite import save as save_tflite
 from netglot.convert import convert
 from netglot.errors import ConversionError, UnsupportedError
+from netglot.frontends.coreml import load as load_coreml
 from netglot.ir.builder import Builder
 from netglot.ir.graph import Graph, Value
 from netglot.runtimes.litert import LiteRT
@@ -92,6 +94,7 @@ def test_a_tflite_file_says_which_sizes_are_open(tmp_path: Path) -> None:
     (part,) = model.subgraphs
     assert list(part.tensors[part.outputs[0]].shapeSignature) == [-1, 7]
     assert part.tensors[part.inputs[0]].shapeSignature is None
+    assert [tensor.shape for tensor in LiteRT(tmp_path / "a.tflite").outputs] == [(None, 7)]
 
 
 def as_file(graph: Graph, folder: Path) -> Path:
@@ -105,6 +108,21 @@ def test_core_ml_is_warned_of_nothing_found(tmp_path: Path) -> None:
     assert report.ok
     assert ["may fail where that is nothing" in str(warning) for warning in report.warnings] == [True]
     assert not convert(source, tmp_path / "a.tflite").warnings
+
+
+def test_half_precision_chooses_alike(tmp_path: Path) -> None:
+    g = Builder(Graph("nms"))
+    boxes, scores = (g.graph.add_input(name, np.dtype(np.float32), shape)
+                     for name, shape in [("boxes", (1, 9, 4)), ("scores", (1, 1, 9))])  # fmt: skip
+    g.graph.outputs = [g.NonMaxSuppression(boxes, scores, [9], np.array([0.5], np.float32))]
+    corners = np.arange(9)[None, :, None] * np.array([0.25, 0.5, 0.25, 0.5]) + np.array([0, 0, 2, 3])
+    inputs = {"boxes": corners.astype(np.float32), "scores": np.float32([5, 2, 8, 1, 9, 3, 7, 4, 6]).reshape(1, 1, 9)}
+    expected = OnnxRuntime(g.graph).run(inputs)
+    save_coreml(g.graph.copy(), tmp_path / "a.mlpackage", quantize="fp16")
+    save_tflite(g.graph.copy(), tmp_path / "a.tflite", quantize="fp16")
+    for found in (OnnxRuntime(load_coreml(tmp_path / "a.mlpackage")), LiteRT(tmp_path / "a.tflite")):
+        np.testing.assert_array_equal(*[next(iter(item.values())) for item in (found.run(inputs), expected)])
+    assert 1 < len(next(iter(expected.values()))) < 9
 
 
 REFUSED = {

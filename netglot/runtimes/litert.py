@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from netglot.errors import ConversionError, Origin
 from netglot.runtimes.base import Arrays, Runtime, Tensor
+
+Shape = tuple[int | None, ...]
 
 _RESOLVERS = {True: OpResolverType.AUTO, False: OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES}
 
@@ -37,7 +40,7 @@ class LiteRT(Runtime):
             raise ConversionError(f"LiteRT can't load it: {error}", Origin(str(path))) from None
         self._in, self._out = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         self.inputs = [_tensor(item) for item in self._in]
-        self.outputs = [_tensor(item) for item in self._out]
+        self.outputs = [replace(_tensor(item), shape=_open(item)) for item in self._out]
 
     def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
         for item in self._in:
@@ -58,6 +61,11 @@ def _silent() -> Iterator[None]:
         os.dup2(before, 2)
         os.close(before)
         os.close(nowhere)
+
+
+def _open(item: dict[str, Any]) -> Shape:
+    """The shape with None for a size that the data decide."""
+    return tuple(None if dim < 0 else int(dim) for dim in item["shape_signature"])
 
 
 def _tensor(item: dict[str, Any]) -> Tensor:

@@ -30,13 +30,15 @@ def centred(m: CoreMLBuilder, boxes: Var) -> Var:
 
 
 def suppressed(
-    m: CoreMLBuilder, boxes: Var, scores: Var, most: int, iou_threshold: float, score_threshold: float
+    m: CoreMLBuilder, boxes: Var, scores: Var, most: int, iou_threshold: float, score_threshold: float | None
 ) -> tuple[Var, Var]:
     """Indices [most] of the kept ones of boxes [N, 4] and then -1, and how many they are [1].
 
-    MIL keeps a score that equals its threshold; so it gets the next greater number.
+    MIL keeps a score that equals its threshold; so it gets the next greater number, or without one the least.
     """
-    threshold = float(np.nextafter(np.float32(score_threshold), np.float32(np.inf)))
+    threshold = -np.inf
+    if score_threshold is not None:
+        threshold = float(np.nextafter(np.float32(score_threshold), np.float32(np.inf)))
     _, _, indices, count = m.non_maximum_suppression(
         boxes=m.expand_dims(x=boxes, axes=[0]), scores=m.expand_dims(x=scores, axes=[0, 2]),
         iou_threshold=iou_threshold, score_threshold=threshold, max_boxes=most,
@@ -58,23 +60,23 @@ def non_max_suppression(
     batch, classes, count = scores.shape
     if batch * classes > MAX_SUPPRESSIONS:
         raise NotMappedError(f"{batch} image(s) of {classes} classes are more than {MAX_SUPPRESSIONS} suppressions")
-    kept = min(count, int(_number(most, "max_output_boxes_per_class", 0)))
+    kept = min(count, int(_number(most, "max_output_boxes_per_class") or 0))
     if kept < 1:
         raise NotMappedError("max_output_boxes_per_class is 0, so that it finds nothing")
-    limits = _number(iou_threshold, "iou_threshold", 0.0), _number(score_threshold, "score_threshold", -np.inf)
+    overlap, least = _number(iou_threshold, "iou_threshold") or 0.0, _number(score_threshold, "score_threshold")
     rows = []
     for image in range(batch):
         at = m.squeeze(x=sliced(m, boxes, {0: slice(image, image + 1)}), axes=[0])
         at = _without_negative(m, at) if center_point_box else centred(m, at)
         for label in range(classes):
             chosen = sliced(m, scores, {0: slice(image, image + 1), 1: slice(label, label + 1)})
-            picked, found = suppressed(m, at, m.squeeze(x=chosen, axes=[0, 1]), kept, *limits)
+            picked, found = suppressed(m, at, m.squeeze(x=chosen, axes=[0, 1]), kept, overlap, least)
             rows.append(_rows(m, picked, found, image, label))
     return m.concat(values=rows, axis=0) if len(rows) > 1 else rows[0]
 
 
-def _number(x: Tensor | None, what: str, otherwise: float) -> float:
-    return otherwise if x is None else float(constant(x, what).item())
+def _number(x: Tensor | None, what: str) -> float | None:
+    return None if x is None else float(constant(x, what).item())
 
 
 def _without_negative(m: CoreMLBuilder, boxes: Var) -> Var:

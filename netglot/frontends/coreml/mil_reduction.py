@@ -71,7 +71,8 @@ def non_maximum_suppression(
     with np.errstate(over="ignore"):  # below the least number there is -inf
         limit = float(np.nextafter(np.float32(score_threshold), np.float32(-np.inf)))
     thresholds = {"iou_threshold": iou_threshold, "score_threshold": limit}
-    index = g.extension("BoxNms", [corners, best], max_boxes=max_boxes, **thresholds)
+    single = [g.Cast(item, to=1) if item.dtype == np.float16 else item for item in (corners, best)]  # ONNX has no other
+    index = g.extension("BoxNms", single, max_boxes=max_boxes, **thresholds)
     used = g.GreaterOrEqual(index, np.array(0, np.int64))
     kept_boxes, kept_scores = (_chosen(g, table, index, used) for table in (flat, g.Squeeze(scores, [0])))
     count = g.ReduceSum(g.Cast(used, to=6), np.array([0], np.int64), keepdims=1)
