@@ -278,11 +278,12 @@ NOTHING = [
     "Reshape(x, shape)",
     "Expand(x, shape)", "Tile(x, units)", "Cast(x) {to: 1}", "Transpose(x) {perm: [0, 1, 2, 3]}", "Pad(x, pads)",
     "Slice(x, start, end, axis)", "MaxPool(x) {kernel_shape: [1, 1]}", "Split(x) {num_outputs: 1}",
+    "Where(yes, x, zero)", "Where(no, zero, x)", "Where(never, two, x)",
 ]  # fmt: skip
 SOMETHING = [
     "Neg(x)", "Dropout(x, ratio, yes)", "Add(x, one)", "Sub(zero, x)", "Div(one, x)", "Mul(x, two)", "Clip(x, zero)",
     "Transpose(x) {perm: [0, 1, 3, 2]}", "Slice(x, last, back, axis, step)",
-    "MaxPool(x) {kernel_shape: [3, 3], pads: [1, 1, 1, 1]}",
+    "MaxPool(x) {kernel_shape: [3, 3], pads: [1, 1, 1, 1]}", "Where(no, x, zero)", "Where(mixed, x, zero)",
 ]  # fmt: skip
 CONSTANTS = """
     const zero: float32[] = 0
@@ -292,6 +293,8 @@ CONSTANTS = """
     const ratio: float32[] = 0.5
     const no: bool[] = 0
     const yes: bool[] = 1
+    const never: bool[3x1] = [0, 0, 0]
+    const mixed: bool[3] = [1, 0, 1]
     const shape: int64[4] = [1, 2, 3, 3]
     const units: int64[4] = [1, 1, 1, 1]
     const pads: int64[8] = [0, 0, 0, 0, 0, 0, 0, 0]
@@ -318,6 +321,8 @@ def test_no_identities(call: str) -> None:
     ("between input and output", f"y: {I4} = Identity(x)"),
     ("a constant output", "const c: float32[2] = [1, 2]\ny: float32[2] = Identity(c)"),
     ("broadcasts", ("const c: float32[2x1x1x1x1] = [1, 1]\na: float32[2x1x2x3x3] = Mul(x, c)\n"
+     "y: float32[2x1x2x3x3] = Relu(a)")),
+    ("a choice that broadcasts", ("const c: bool[2x1x1x1x1] = [1, 1]\na: float32[2x1x2x3x3] = Where(c, x, x)\n"
      "y: float32[2x1x2x3x3] = Relu(a)")),
     ("the mask is read", f"a: {I4}, m: bool[1x2x3x3] = Dropout(x)\nb: {I4} = Cast(m) {{to: 1}}\ny: {I4} = Add(a, b)"),
     ("the branch yields it", f"""const zero: float32[] = 0\nr: float32[] = ReduceMax(x) {{keepdims: 0}}

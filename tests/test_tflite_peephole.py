@@ -47,6 +47,22 @@ CASES: dict[str, tuple[Callable[[Builder, Value], Made], dict[str, int]]] = {
         lambda g, x: [g.MatMul(g.Exp(x), g.Transpose(x, perm=[0, 2, 1]))],
         {"BATCH_MATMUL": 1, "TRANSPOSE": 0},
     ),
+    "a reshape between transpositions": (
+        lambda g, x: [g.Transpose(g.Reshape(g.Transpose(x, perm=[1, 0, 2]), [3, 10]), perm=[1, 0])],
+        {"TRANSPOSE": 1},
+    ),
+    "transpositions that cancel through a reshape": (
+        lambda g, x: [g.Transpose(g.Reshape(g.Transpose(x, perm=[2, 0, 1]), [5, 6]), perm=[1, 0])],
+        {"TRANSPOSE": 0, "RESHAPE": 1},
+    ),
+    "a reshape that cuts across": (
+        lambda g, x: [g.Transpose(g.Reshape(g.Transpose(x, perm=[0, 2, 1]), [5, 6]), perm=[1, 0])],
+        {"TRANSPOSE": 2},
+    ),
+    "what lies between is an output": (
+        lambda g, x: [y := g.Reshape(g.Transpose(x, perm=[1, 0, 2]), [3, 10]), g.Transpose(y, perm=[1, 0])],
+        {"TRANSPOSE": 2},
+    ),
     "another transposition": (
         lambda g, x: [g.MatMul(g.Transpose(g.Exp(x), perm=[0, 2, 1]), x)],
         {"BATCH_MATMUL": 1, "TRANSPOSE": 1},

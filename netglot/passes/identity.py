@@ -30,6 +30,10 @@ def _unchanged(node: Node) -> Value | None:
         return None
     if node.op in ("Mul", "Add") and x.is_constant and node.inputs[1] is not None:
         x = node.inputs[1]
+    if node.op == "Where":
+        x = node.inputs[2] if all_equal(x, 0) else node.inputs[1]
+    if x is None:
+        return None
     return x if _RULES[node.op](node, x) else None
 
 
@@ -83,6 +87,11 @@ def _unbounded(node: Node, x: Value) -> bool:
     return node.input(1) is None and node.input(2) is None
 
 
+def _decided(node: Node, x: Value) -> bool:
+    condition = node.inputs[0]
+    return (all_equal(condition, 0) or all_equal(condition, 1)) and _same_shape(node, x)
+
+
 def _point_window(node: Node, x: Value) -> bool:
     """A pooling window of one element that visits every place."""
     steps = (*node.attributes["kernel_shape"], *node.attributes.get("strides", ()))
@@ -102,4 +111,5 @@ _RULES: dict[str, Rule] = {
     "Split": lambda node, x: len(node.outputs) == 1,
     "Pad": _no_padding,
     "Clip": _unbounded,
+    "Where": _decided,
 }

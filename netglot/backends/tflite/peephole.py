@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as tfl
 
-from netglot.backends.tflite.context import Op, TFLiteBuilder
+from netglot.backends.tflite.context import OPEN, Op, TFLiteBuilder
+from netglot.passes.moves import one_move
 
 _BUILTIN, _ACTIVATION = tfl.BuiltinOperator, tfl.ActivationFunctionType
 _ACTIVATIONS = {
@@ -32,6 +33,8 @@ def peephole(m: TFLiteBuilder, outputs: Sequence[int]) -> None:
     fuse_biases(m, set(outputs))
     fuse_activations(m, set(outputs))
     merge_moves(m)  # those with only an activation between them
+    transpose_once(m, set(outputs))
+    merge_moves(m)  # the Reshapes which that has made
     without_noops(m, set(outputs))
     drop_unread(m, set(outputs))
     cancel_reshapes(m, set(outputs))
@@ -76,6 +79,49 @@ def _merge_transposes(m: TFLiteBuilder, op: Op, before: Op) -> None:
     if list(perm) == sorted(perm):
         shape = m.shape(op.outputs[0])
         op.code, op.options, op.inputs[1] = _BUILTIN.RESHAPE, tfl.ReshapeOptionsT(newShape=list(shape)), m.ints(shape)
+
+
+MOST_AXES = 6  # of a TRANSPOSE
+
+
+def transpose_once(m: TFLiteBuilder, outputs: set[int]) -> None:
+    """TRANSPOSE(RESHAPE(TRANSPOSE(x))) -> RESHAPE(TRANSPOSE(RESHAPE(x))), where nothing else reads what is between."""
+    uses = Counter(x for op in m.ops for x in op.inputs)
+    uses.update(outputs)
+    makers: dict[int, Op] = {}
+    kept: list[Op] = []
+    for op in m.ops:
+        made = _once(m, op, makers, uses)
+        kept += made
+        makers.update((one.outputs[0], one) for one in made)
+    m.ops = kept
+    drop_unread(m, outputs)
+
+
+def _once(m: TFLiteBuilder, op: Op, makers: Mapping[int, Op], uses: Counter[int]) -> list[Op]:
+    """The operators for a TRANSPOSE whose argument comes from another, by way of a RESHAPE; or what it was."""
+    reshape = makers.get(op.inputs[0]) if op.code == _BUILTIN.TRANSPOSE else None
+    before = makers.get(reshape.inputs[0]) if reshape is not None and reshape.code == _BUILTIN.RESHAPE else None
+    if reshape is None or before is None or before.code != _BUILTIN.TRANSPOSE:
+        return [op]
+    x, y, between = before.inputs[0], op.outputs[0], reshape.outputs[0]
+    perms = [m.data(before.inputs[1]), m.data(op.inputs[1])]
+    if perms[0] is None or perms[1] is None or uses[between] > 1 or uses[before.outputs[0]] > 1 or OPEN in m.shape(x):
+        return [op]
+    move = one_move(m.shape(x), perms[0].tolist(), m.shape(between), perms[1].tolist())
+    if move is None or len(move.shape) > MOST_AXES:
+        return [op]
+    if not move.perm:
+        return [_reshape(m, x, y)]
+    first = m.temporary(move.shape, m.dtype(x))
+    last = m.temporary([move.shape[axis] for axis in move.perm], m.dtype(x))
+    transpose = Op(_BUILTIN.TRANSPOSE, [first, m.ints(move.perm)], [last], op.options)
+    return [_reshape(m, x, first), transpose, _reshape(m, last, y)]
+
+
+def _reshape(m: TFLiteBuilder, x: int, y: int) -> Op:
+    shape = m.shape(y)
+    return Op(_BUILTIN.RESHAPE, [x, m.ints(shape)], [y], tfl.ReshapeOptionsT(newShape=list(shape)))
 
 
 def without_noops(m: TFLiteBuilder, outputs: set[int]) -> None:
