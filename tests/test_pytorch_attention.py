@@ -11,6 +11,7 @@ from netglot.errors import UnsupportedError
 from netglot.frontends.pytorch.arguments import Ref
 from netglot.frontends.pytorch.program import Body, Call, Input, Meta, Program
 from netglot.frontends.pytorch.reader import to_graph
+from netglot.passes.pipeline import COMMON, run
 from netglot.runtimes.onnxruntime import OnnxRuntime
 
 _rng = np.random.default_rng(0)
@@ -132,3 +133,22 @@ def test_a_mask_beside_is_causal_is_refused() -> None:
     )  # fmt: skip
     with pytest.raises(UnsupportedError, match="with a mask and is_causal"):
         to_graph(program)
+
+
+def test_a_mask_that_the_passes_find_to_be_known_costs_one_addition() -> None:
+    """Swin's and CoAtNet's masks are rows of a table: no row is closed, which is known once the table is read."""
+    feed = {name: _random(2, 3, 4) for name in ("query", "key", "value")}
+    table = _random(5, 3)
+    program = _program("aten.scaled_dot_product_attention.default", feed, query="=query", key="=key", value="=value",
+                       attn_mask="=mask")  # fmt: skip
+    read = Call("aten.index.Tensor", (("self", Ref("table")), ("indices", [Ref("rows")])), ("mask",))
+    weights = {"table": table, "rows": np.array([4, 0, 2])}
+    inputs = (*program.inputs, *(Input("weight", name, name) for name in weights))
+    body = Body((*program.body.inputs, *map(Ref, weights)), program.body.outputs, (read, *program.body.calls),
+                program.body.metas)  # fmt: skip
+    graph = run(to_graph(Program(body, inputs, program.outputs, weights, file="program")), COMMON)
+    assert {"ReduceMax", "Equal", "Where"}.isdisjoint(node.op for node in graph.nodes())
+    logits = feed["query"] @ feed["key"].swapaxes(1, 2) / 2 + table[[4, 0, 2]]
+    exponents = np.exp(logits)
+    wanted = exponents / exponents.sum(-1, keepdims=True) @ feed["value"]
+    np.testing.assert_allclose(OnnxRuntime(graph).run(feed)["out"], wanted, rtol=1e-5, atol=1e-6)

@@ -62,7 +62,8 @@ def scaling(g: TorchBuilder, query: Value, scale: float | None) -> Value:
 def masked_softmax(g: TorchBuilder, logits: Value, mask: Value, *, open_rows: bool) -> tuple[Value, Value]:
     """(masked logits, weights). `open_rows`: every row is known to have something that is not masked.
 
-    A bool mask says what may be seen, a float one is added.
+    A bool mask says what may be seen, a float one is added. The mask alone tells which rows have nothing: it is
+    smaller than the logits, and often made of weights, so that the passes know the answer.
     """
     if mask.dtype == np.bool_:
         masked = g.Where(mask, logits, g.constant(-np.inf if open_rows else _lowest(logits), logits.dtype))
@@ -72,7 +73,8 @@ def masked_softmax(g: TorchBuilder, logits: Value, mask: Value, *, open_rows: bo
     weights = g.Softmax(masked, axis=-1)
     if open_rows:
         return masked, weights
-    closed = g.Equal(g.ReduceMax(masked, [-1], keepdims=1), g.constant(-np.inf, logits.dtype))
+    highest = g.ReduceMax(mask, [-1], keepdims=1) if mask.rank else mask
+    closed = g.Equal(g.cast(highest, logits.dtype), g.constant(-np.inf, logits.dtype))
     return masked, g.Where(closed, g.constant(0.0, logits.dtype), weights)
 
 
