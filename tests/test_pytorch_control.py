@@ -325,3 +325,34 @@ class Hinted(nn.Module):
 @pytest.mark.parametrize("module", [Strict(), Hinted()], ids=lambda module: type(module).__name__)
 def test_what_only_says_how_to_compute_is_computed_as_it_is(module: Any, tmp_path: Path) -> None:
     assert_equal(module, saved(module, [POSITIVE], tmp_path), [POSITIVE])
+
+
+class Autocast(nn.Module):
+    """A body in which casts are made that the program does not record, or (disabled) are not made."""
+
+    def __init__(self, *, enabled: bool) -> None:
+        super().__init__()
+        self.enabled, self.linear = enabled, nn.Linear(4, 3)
+
+    def forward(self, x: Any) -> Any:
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.enabled):
+            y = self.linear(x * 2)
+        return y.float() + 1
+
+
+def test_a_body_without_autocast_needs_no_decomposition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("netglot.frontends.pytorch.decompose._rewritten", None)
+    module = Autocast(enabled=False)
+    assert_equal(module, saved(module, [POSITIVE], tmp_path), [POSITIVE])
+
+
+def test_the_casts_of_autocast_are_made(tmp_path: Path) -> None:
+    module = Autocast(enabled=True)
+    graph = saved(module, [POSITIVE], tmp_path)
+    found = OnnxRuntime(graph).run(named(graph, [POSITIVE]))
+    exact = Autocast(enabled=False)
+    exact.load_state_dict(module.state_dict())
+    (wanted,), (other,) = expected(module, [POSITIVE]), expected(exact, [POSITIVE])
+    assert np.abs(other - wanted).max() > 1e-4  # or it would show nothing
+    np.testing.assert_allclose(next(iter(found.values())), wanted, atol=1e-2)
+    assert any(value.dtype == np.dtype("bfloat16") for value in graph.values())

@@ -92,6 +92,7 @@ ELSEWHERE: dict[str, str] = {
         (
             "higher_order.cond", "higher_order.while_loop", "higher_order.map_impl", "higher_order.scan",
             "higher_order.wrap_with_set_grad_enabled", "higher_order.hints_wrapper", "higher_order.strict_mode",
+            "higher_order.wrap_with_autocast",
         ),
         "test_pytorch_control.py",
     ),

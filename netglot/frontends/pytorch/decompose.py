@@ -7,7 +7,7 @@ from typing import Any
 
 from netglot.errors import ConversionError
 from netglot.frontends.pytorch import aliases, sources, trusted
-from netglot.frontends.pytorch.program import Program, of_json
+from netglot.frontends.pytorch.program import Call, Program, of_json
 from netglot.frontends.pytorch.reader import is_known
 
 _ROUNDS = 4  # a decomposition may hold operators that must be decomposed themselves
@@ -31,7 +31,14 @@ def decomposed(program: Program) -> Program:
 
 
 def _unknown(program: Program) -> set[str]:
-    return {target for target in program.targets() if not is_known(target)}
+    calls = [call for body in program.bodies() for call in body.calls]
+    return {call.target for call in calls if not is_known(call.target) or _is_autocast(call)}
+
+
+def _is_autocast(call: Call) -> bool:
+    """Whether the operators of a body cast their arguments without the program saying so: torch can make it say so."""
+    enabled = [value for _, value in call.arguments[2:3]]
+    return call.target == "higher_order.wrap_with_autocast" and enabled != [False]
 
 
 def _needs_functions(program: Program) -> bool:

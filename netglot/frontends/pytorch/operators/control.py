@@ -179,6 +179,16 @@ def wrap_with_set_grad_enabled(g: TorchBuilder, enabled: bool, body: Body, *argu
     return _inlined(g, body, arguments)
 
 
+@torch_op("higher_order.wrap_with_autocast")
+def wrap_with_autocast(
+    g: TorchBuilder, device: str, dtype: Any, enabled: bool, cached: Any, body: Body, *arguments: Item
+) -> Sequence[Item]:
+    """Where it is enabled, torch's decompositions write its casts out (see decompose.py)."""
+    if enabled:
+        raise g.unsupported(f"autocast on {device}, whose casts the program does not record")
+    return _inlined(g, body, arguments)
+
+
 @torch_op("higher_order.hints_wrapper")
 def hints_wrapper(
     g: TorchBuilder, body: Body, arguments: Sequence[Item], kwargs: Any = None, *, hints: Any = None
