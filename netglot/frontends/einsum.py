@@ -12,9 +12,18 @@ from netglot.ir.types import Dim
 
 
 def einsum(g: FoldingBuilder, xs: Sequence[Value], equation: str) -> Value:
-    """`equation` as numpy.einsum has it. Every target has matrix products; the rest stays ONNX's Einsum."""
+    """`equation` as numpy.einsum has it: a product of matrices or elements, or a sum, where it can be.
+
+    Every target has those; the rest stays ONNX's Einsum.
+    """
     names, result = _spelled_out(xs, equation)
+    if [len(x.shape or ()) for x in xs] == [len(term) for term in names]:
+        xs, names = _without_ones(g, xs, names)
+    if len(xs) == 1 and len(set(names[0])) == len(names[0]):
+        return _rearranged(g, xs[0], names[0], result)
     if len(xs) == 2 and _is_contraction(names, result):
+        if set("".join(names)) == set(result):
+            return g.Mul(*(_spread(g, x, term, result) for x, term in zip(xs, names, strict=True)))
         swap = -1 if result and result[-1] not in names[1] else 1  # so that the product needs no transposition
         product = _contraction(g, xs[::swap], names[::swap], result)
         if product is not None:
@@ -41,6 +50,36 @@ def _implicit(terms: str) -> str:
     """What numpy.einsum takes for the result: the ellipsis, then the letters that come once, sorted."""
     once = sorted(c for c in set(terms) - set(",.") if terms.count(c) == 1)
     return "..." * ("..." in terms) + "".join(once)
+
+
+def _without_ones(g: FoldingBuilder, xs: Sequence[Value], names: Sequence[str]) -> tuple[list[Value], list[str]]:
+    """The tensors without axes of size 1 that are broadcast against another's: ONNX infers no shape for those."""
+    wide = {
+        c for x, term in zip(xs, names, strict=True) for c, dim in zip(term, x.shape or (), strict=True) if dim != 1
+    }
+    tensors, terms = [], []
+    for x, term in zip(xs, names, strict=True):
+        axes = [i for i, dim in enumerate(x.shape or ()) if dim == 1 and term[i] in wide]
+        tensors.append(g.Squeeze(x, axes) if axes else x)
+        terms.append("".join(c for i, c in enumerate(term) if i not in axes))
+    return tensors, terms
+
+
+def _rearranged(g: FoldingBuilder, x: Value, term: str, result: str) -> Value:
+    """One tensor: the axes that the result does not have are summed, the others put in its order."""
+    summed = [i for i, c in enumerate(term) if c not in result]
+    x = g.ReduceSum(x, summed, keepdims=0) if summed else x
+    left = [c for c in term if c in result]
+    y: Value = x if "".join(left) == result else g.Transpose(x, perm=[left.index(c) for c in result])
+    return y
+
+
+def _spread(g: FoldingBuilder, x: Value, term: str, result: str) -> Value:
+    """`x` with its axes in the order of the result, and one of size 1 for each that it lacks."""
+    missing = [i for i, c in enumerate(result) if c not in term]
+    x = _rearranged(g, x, term, "".join(c for c in result if c in term))
+    y: Value = g.Unsqueeze(x, missing) if missing else x
+    return y
 
 
 def _is_contraction(names: Sequence[str], result: str) -> bool:

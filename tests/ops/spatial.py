@@ -49,6 +49,12 @@ ROWS = [
     ),
     Row("AveragePool", (IMAGE,), {"kernel_shape": (3, 3), "strides": (2, 2), "pads": (0, 0, 1, 1)}, name="end-pads"),
     Row("AveragePool", (IMAGE,), {"kernel_shape": (2, 2), "strides": (2, 2), "ceil_mode": 1}, name="ceil"),
+    Row(
+        "AveragePool",
+        (IMAGE,),
+        {"kernel_shape": (2, 3), "strides": (2, 4), "ceil_mode": 1, "count_include_pad": 1},
+        name="ceil-counted",
+    ),
     Row("GlobalAveragePool", (IMAGE,)),
     Row("GlobalMaxPool", (IMAGE,)),
     Row("LRN", (IMAGE,), {"size": 5, "alpha": 0.5, "beta": 0.75, "bias": 2.0}),

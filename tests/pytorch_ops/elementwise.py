@@ -50,7 +50,7 @@ _ON_TARGETS = (
 _AT_EDGES = (
     "sqrt", "rsqrt", "reciprocal", "exp", "log", "log2", "log10", "expm1", "log1p", "atan", "erf", "erfc",
     "sigmoid", "abs", "neg", "square", "floor", "ceil", "round", "trunc", "angle", "nan_to_num", "sinc",
-    "special_entr", "tanh",
+    "special_entr", "tanh", "sign", "sgn",
 )  # fmt: skip
 # 1e-2 .. 1e-6 alone, so that digits that are lost near zero are seen.
 _SMALL = np.array([1e-3, -1e-4, 1e-5, 1e-6], np.float32)
@@ -76,7 +76,6 @@ _UNARY = [
 ROWS = [
     *_UNARY,
     Row("sign", T(2, 3, dtype="bool"), name="bool"),
-    Row("sign", T(8), name="edges", row_values=[EDGES[:8]]),
     Row("signbit", T(2, 3, dtype="bool"), name="bool"),
     Row("signbit", T(8), name="zeros", row_values=[EDGES[:8]]),
     Row("round", T(6), name="half to even", row_values=[np.array([0.5, 1.5, 2.5, -0.5, -1.5, -2.5], np.float32)]),
@@ -169,6 +168,10 @@ ROWS = [
     Row("pow.Tensor_Tensor", T(2, 3, 5, low=0.1), T(5), row_dynamic=True, row_targets=ALL),
     Row("pow.Tensor_Tensor", T(4, dtype="int64"), T(4, dtype="int64"), name="int",
         row_values=[np.array([2, 3, -2, 1]), np.array([5, 0, 3, 60])]),
+    Row("pow.Tensor_Tensor", T(6, dtype="int64"), T(6, dtype="int64"), name="beyond 2^53",
+        row_values=[np.array([3, -7, 15, 2, -1, 0]), np.array([39, 21, 16, 63, 101, 99])]),
+    Row("pow.Tensor_Tensor", T(5, dtype="uint8"), T(5, dtype="int8"), name="modulo the type", row_values=[
+        np.array([3, 200, 255, 17, 0], np.uint8), np.array([60, 3, 63, 9, 0], np.int8)]),
     Row("pow.Tensor_Tensor", T(6, dtype="int32"), T(6, dtype="int32"), name="negative",
         row_values=[np.int32([2, 1, -1, -1, 3, -7]), np.int32([-1, -5, -3, -4, 2, -2])]),
     *(Row("pow.Tensor_Scalar", T(2, 3, low=0.2), number, name=str(number), row_dynamic=True)

@@ -30,6 +30,7 @@ ROWS = [
     Row("embedding", TABLE, T(2, 5, dtype="int64", low=0, high=9), row_dynamic=True, row_targets=ALL),
     Row("embedding", TABLE, T(2, dtype="int32", low=0, high=9), 3, True, name="options"),
     Row("embedding", TABLE, T(dtype="int64", low=0, high=9), name="a scalar"),
+    Row("one_hot", T(dtype="int64", low=0, high=4), 5, name="scalar"),
     Row("one_hot", T(2, 3, dtype="int64", low=0, high=4), 5, row_dynamic=True, row_targets=ALL),
     Row("embedding_bag", TABLE, I, np.array([0, 3, 6]), row_targets=ALL, name="even", **ONLY),
     Row("embedding_bag", TABLE, I, np.array([0, 3, 6]), False, 1, name="even mean", **ONLY),

@@ -11,6 +11,7 @@ AT = np.array([[0, 2, 1], [2, 1, 0]])  # along the first axis of [3, 5]: no plac
 TWICE = np.array([[0, 2, 0], [0, 1, 2]])
 MASK = np.array([[True, False, True], [False, False, True]])
 LONGS = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+NAN = np.nan
 INTS = np.array([[7, -3, 2], [5, 1, -8]])
 
 
@@ -51,6 +52,13 @@ ROWS = [
     *[_reduced("index_reduce", reduce, include_self, "float32")
       for reduce in ("prod", "mean", "amax", "amin") for include_self in (True, False)],
     _reduced("index_reduce", "mean", False, "int64"),
+    *[Row("scatter_reduce.two", T(4, dtype=dtype), 0, at(0, 1, 2, 3, 3), T(5, dtype=dtype), reduce, row_dynamic=True,
+          include_self=include_self, name=f"NaN {reduce} {include_self} {dtype}",
+          row_values=[np.array([0, NAN, 1, 3], dtype), np.array([NAN, 1, 5, 2, NAN], dtype)])
+      for reduce in ("amax", "amin") for include_self in (True, False) for dtype in ("float32", "float16")],
+    Row("index_reduce", T(3, 2), 0, at(0, 2, 0), T(3, 2), "amax", name="NaN",
+        row_values=[np.array([[1, NAN], [NAN, 2], [3, 4]], np.float32),
+                    np.array([[NAN, 1], [5, NAN], [0, 0]], np.float32)]),
     Row("index_put", X, [at(1, 0)], T(2, 3, 4), row_dynamic=True),
     Row("index_put", X, [at(1, 1, 0), at(2, 2, -1)], T(3, 4), True, name="added twice", row_dynamic=True),
     Row("index_put", X, [at(1, 0), at(2, -2)], T(4), name="values broadcast", row_dynamic=True),

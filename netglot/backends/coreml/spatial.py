@@ -120,9 +120,10 @@ def average_pool(
     strides, amounts = _window(x, kernel_shape, strides, dilations, auto_pad, pads)
     more = overhang(x, m.output.sizes, kernel_shape, strides, amounts)
     count = bool(count_include_pad)
-    if count and any(amounts) and any(more):
+    if count and any(more):
         around = [(0, 0), (0, 0), *zip(amounts[:rank], amounts[rank:], strict=True)]
-        x, amounts, count = padded(m, x, around, "constant"), [0] * (2 * rank), False
+        x = padded(m, x, around, "constant") if any(amounts) else x
+        amounts, count = [0] * (2 * rank), False
     ends = [end + n for end, n in zip(amounts[rank:], more, strict=True)]
     return m.avg_pool(
         x=x, kernel_sizes=kernel_shape, strides=strides, exclude_padding_from_average=not count,

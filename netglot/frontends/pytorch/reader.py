@@ -30,6 +30,13 @@ ASSERTIONS = {
     "profiler._record_function_enter_new.default",
 }  # fmt: skip
 
+# What works in place is an overload by the same name, but for these.
+_TWINS = {
+    "aten.pow.Tensor": "aten.pow.Tensor_Tensor", "aten.float_power.Tensor": "aten.float_power.Tensor_Tensor",
+    "aten.floor_divide.Tensor": "aten.floor_divide.default", "aten.transpose.default": "aten.transpose.int",
+    "aten.ldexp.default": "aten.ldexp.Tensor",
+}  # fmt: skip
+
 
 def operator_of(target: str, format: str = "pytorch") -> tuple[Operator | None, bool]:
     """The function for a target, and whether that is its twin that works in place (`aten.add_.Tensor`)."""
@@ -38,7 +45,8 @@ def operator_of(target: str, format: str = "pytorch") -> tuple[Operator | None, 
         return found, False
     parts = target.split(".")
     if len(parts) > 1 and parts[1].endswith("_") and not parts[1].endswith("__"):
-        return registry.find(format, ".".join([parts[0], parts[1][:-1], *parts[2:]])), True
+        functional = ".".join([parts[0], parts[1][:-1], *parts[2:]])
+        return registry.find(format, _TWINS.get(functional, functional)), True
     return None, False
 
 

@@ -63,8 +63,11 @@ def positive(g: TorchBuilder, x: Value) -> Value:
 
 @aten("sign", "sgn")
 def sign(g: TorchBuilder, x: Value) -> Value:
-    """Of NaN it is NaN, not 0: that is left as it is."""
-    return x if is_bool(x) else kernel(g, "Sign", x)
+    """Of NaN it is 0, as of 0."""
+    if is_bool(x):
+        return x
+    y = kernel(g, "Sign", x)
+    return where(g, kernel(g, "IsNaN", x), g.number(0, y.dtype), y) if is_floating(x) else y
 
 
 @aten("square")
@@ -459,15 +462,28 @@ _LONGEST = 64  # powers up to this one are multiplied out
 
 
 def _integer_power(g: TorchBuilder, x: Value, exponent: Operand) -> Value:
-    """A known power is multiplied out, modulo the type as torch does; others are right up to 2^53."""
+    """Multiplied out, modulo the type as torch does: ONNX Runtime's Pow computes in float64.
+
+    An exponent that the network computes counts up to 63; beyond it all but -1, 0 and 1 have left every type.
+    """
     if not isinstance(exponent, Value) and 0 <= exponent <= _LONGEST:
         return _multiplied(g, x, int(exponent))
     dtype, power = x.dtype, g.number(exponent, np.int64)
     x, one, zero = g.cast(x, np.int64), g.constant(1, np.int64), g.constant(0, np.int64)
     odd = g.Equal(g.Mod(power, 2), one)
     inverse = g.Where(g.Equal(x, one), one, g.Where(g.Equal(x, -1), g.Where(odd, -1, one), zero))
-    value = g.Where(g.Less(power, zero), inverse, g.Pow(x, g.Max(power, zero)))
-    return g.cast(value, dtype)
+    power = g.Where(g.Less(power, _LONGEST), power, g.Add(g.Mod(power, 2), _LONGEST - 2))
+    return g.cast(g.Where(g.Less(power, zero), inverse, _by_squaring(g, x, g.Max(power, zero))), dtype)
+
+
+def _by_squaring(g: TorchBuilder, x: Value, power: Value) -> Value:
+    """x^power for powers below 64: a product of the squares that its six bits choose."""
+    y: Value = g.constant(1, np.int64)
+    for bit in range(6):
+        chosen = g.Equal(g.Mod(g.Div(power, 2**bit), 2), 1)
+        y = g.Mul(y, g.Where(chosen, x, g.constant(1, np.int64)))
+        x = g.Mul(x, x) if bit < 5 else x
+    return y
 
 
 def _multiplied(g: TorchBuilder, x: Value, exponent: int) -> Value:

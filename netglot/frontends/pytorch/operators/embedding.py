@@ -28,8 +28,9 @@ def embedding(
 def one_hot(g: TorchBuilder, x: Value, *, num_classes: int = -1) -> Value:
     if num_classes < 0:
         raise g.unsupported("with as many classes as the data has", "Say num_classes.")
-    y: Value = g.OneHot(x, np.array(num_classes, np.int64), np.array([0, 1], np.int64), axis=-1)
-    return y
+    rows = x if x.rank else g.Unsqueeze(x, [0])
+    y: Value = g.OneHot(rows, np.array(num_classes, np.int64), np.array([0, 1], np.int64), axis=-1)
+    return y if x.rank else g.Squeeze(y, [0])
 
 
 # ------------------------------------------------------------------------ bags

@@ -10,6 +10,8 @@ import numpy as np
 
 from netglot.frontends.einsum import einsum as contraction
 from netglot.frontends.pytorch.builder import Number, Size, TorchBuilder, aten
+from netglot.frontends.pytorch.movement import broadcast
+from netglot.frontends.pytorch.numeric import elementwise
 from netglot.ir.graph import Value
 
 # Types that ONNX has no products of, and wider ones with the same results (integers wrap around on the way back).
@@ -103,8 +105,7 @@ def inner(g: TorchBuilder, x: Value, other: Value) -> Value:
 @aten("outer", "ger")
 def outer(g: TorchBuilder, x: Value, vec2: Value) -> Value:
     a, b = g.promoted(x, vec2)
-    y: Value = g.Mul(g.Unsqueeze(a, [1]), g.Unsqueeze(b, [0]))
-    return y
+    return elementwise(g, "Mul", g.Unsqueeze(a, [1]), g.Unsqueeze(b, [0]))
 
 
 @aten("linalg_vecdot")
@@ -183,8 +184,8 @@ def addbmm(g: TorchBuilder, x: Value, batch1: Value, batch2: Value, *, beta: Num
 @aten("einsum", order="equation tensors")
 def einsum(g: TorchBuilder, tensors: Sequence[Value], *, equation: str, path: Sequence[int] | None = None) -> Value:
     """`path` is only the order of the work."""
-    dtype = dtype_of(tensors[0])
-    return g.cast(contraction(g, [wide(g, x) for x in tensors], equation), dtype)
+    dtype = g.result_type(*tensors)
+    return g.cast(contraction(g, [wide(g, x) for x in g.promoted(*tensors)], equation), dtype)
 
 
 @aten("tensordot")
@@ -343,9 +344,9 @@ def norm_of(g: TorchBuilder, x: Value, p: float, axes: Sequence[int], *, keepdim
 
 @aten("cosine_similarity")
 def cosine_similarity(g: TorchBuilder, x1: Value, x2: Value, *, dim: int = 1, eps: float = 1e-8) -> Value:
-    """Each norm is kept above eps by itself (torch's Distance.cpp)."""
-    a, b = g.promoted(x1, x2, floating=True)
-    axis = max(a.rank, b.rank) and g.axis(dim, max(a.rank, b.rank)) - max(a.rank, b.rank)
+    """Each norm is that of the tensor as it is broadcast, and kept above eps by itself (torch's Distance.cpp)."""
+    a, b = broadcast(g, *g.promoted(x1, x2, floating=True))
+    axis = a.rank and g.axis(dim, a.rank) - a.rank
     a, b = (g.Div(x, g.Max(norm_of(g, x, 2, [axis], keepdims=True), eps)) for x in (a, b))
     y: Value = g.ReduceSum(g.Mul(a, b), [axis], keepdims=0)
     return y

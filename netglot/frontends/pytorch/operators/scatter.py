@@ -9,7 +9,7 @@ import numpy as np
 
 from netglot.frontends.pytorch.builder import Number, TorchBuilder, aten
 from netglot.frontends.pytorch.movement import broadcast_sizes, expanded, sizes_of, through, where
-from netglot.frontends.pytorch.numeric import is_floating
+from netglot.frontends.pytorch.numeric import is_floating, kernel
 from netglot.frontends.pytorch.operators.indexing import nonzero, one_axis, places, whole
 from netglot.frontends.pytorch.operators.shape import permuted, ravel
 from netglot.ir.graph import Value
@@ -113,6 +113,8 @@ def scatter_reduce(
     reduction = _reduction(g, reduce)
     start = x if include_self else _filled(g, x, index, dim=dim, value=_neutral(reduction, x.dtype))
     y = _scattered(g, start, index, src, dim=dim, reduction=reduction)
+    if reduction in ("max", "min"):
+        return _with_nan(g, y, start, index, src, dim) if is_floating(x) else y
     if reduce != "mean":
         return y
     counts = g.number(1 if include_self else 0, x.dtype)
@@ -120,6 +122,13 @@ def scatter_reduce(
     if not include_self:  # what nothing was written to stays as it is
         counts = through(g, _HALVES, lambda a: g.Max(a, np.ones((), a.dtype)), counts)
     return _mean(g, y, counts)
+
+
+def _with_nan(g: TorchBuilder, y: Value, x: Value, index: Value, src: Value, dim: int) -> Value:
+    """NaN wherever one takes part: ONNX leaves open what a reduction makes of it."""
+    before, new = (g.cast(kernel(g, "IsNaN", tensor), np.int32) for tensor in (x, src))
+    taken = g.cast(_scattered(g, before, index, new, dim=dim, reduction="max"), np.bool_)
+    return where(g, taken, g.number(np.nan, y.dtype), y)
 
 
 def _mean(g: TorchBuilder, total: Value, counts: Value) -> Value:
