@@ -5,12 +5,14 @@ A tensor is a `Tensor`; a Value of the graph is a number that the network comput
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from netglot.errors import ConversionError
 from netglot.frontends.pytorch.torchscript.tensors import Tensor
+
+Builtin = Callable[..., Any]  # of the interpreter, and of the arguments
 
 LONGEST = 1_000_000  # elements of a list, characters of a text
 
