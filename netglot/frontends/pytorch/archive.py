@@ -102,7 +102,7 @@ class Weights(Mapping[str, np.ndarray]):
             if config in archive:
                 self._add(folder, archive.json(config))
             elif f"{folder}{model}.pt" in archive:  # torch 2.7 and 2.8
-                self._arrays |= _saved(archive, f"{folder}{model}.pt")
+                self._arrays |= saved(archive, f"{folder}{model}.pt")
 
     def _add(self, folder: str, config: Any) -> None:
         entries = config.get("config") if isinstance(config, dict) else None
@@ -163,7 +163,8 @@ def pickled(data: bytes, name: str, origin: Origin) -> np.ndarray:
     return array(_loaded(data, origin), name, origin)
 
 
-def _saved(archive: Archive, entry: str) -> dict[str, np.ndarray]:
+def saved(archive: Archive, entry: str) -> dict[str, np.ndarray]:
+    """The table of tensors that torch.save wrote as `entry`; ConversionError if it is none."""
     found = _loaded(archive.bytes(entry, 1 << 40), archive.origin)
     if not isinstance(found, dict):
         raise ConversionError(f"'{entry}' in it is no table of tensors", archive.origin)

@@ -11,7 +11,7 @@ import numpy as np
 from netglot.errors import ConversionError, Origin
 from netglot.frontends.options import LoadOptions
 from netglot.frontends.pytorch import program as programs
-from netglot.frontends.pytorch.archive import Archive, Weights, _saved
+from netglot.frontends.pytorch.archive import Archive, Weights, saved
 from netglot.frontends.pytorch.program import Program
 
 _EXPORT = "Load the module in Python, then torch.export.save(torch.export.export(module.eval(), args), 'model.pt2')."
@@ -63,7 +63,7 @@ def _old(archive: Archive) -> Program:
     weights: dict[str, np.ndarray] = {}
     for entry in ("serialized_state_dict.pt", "serialized_constants.pt"):
         if entry in archive and archive.entries[entry].file_size:
-            weights |= _saved(archive, entry)
+            weights |= saved(archive, entry)
     return programs.read(archive.bytes(_OLD_PROGRAM), weights, str(archive.path))
 
 
