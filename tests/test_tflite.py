@@ -348,8 +348,8 @@ def test_what_can_not_be_written_is_all_listed(tmp_path: Path) -> None:
     g = Builder()
     x = image(g, 1, 4, 6, 6)
     a = g.LRN(x, size=4)
-    b = g.MaxPool(x, kernel_shape=(2, 2), dilations=(2, 2))
-    g.graph.outputs = [a, b, g.Det(x)]
+    b, where = g.MaxPool(x, kernel_shape=(2, 2), storage_order=1, outputs=2)
+    g.graph.outputs = [a, b, where, g.Det(x)]
     with pytest.raises(UnsupportedError) as caught:
         save(g.graph, tmp_path / "a.tflite")
     assert sorted(problem.what.split()[0] for problem in caught.value.problems) == ["LRN", "MaxPool", "tflite"]

@@ -10,6 +10,11 @@ POSITIVE = In(IMAGE.shape, low=0.1, high=3)
 UNIT = In(IMAGE.shape, low=-1, high=1)
 LINE = In((2, 6, 11))
 VOLUME = In((2, 3, 5, 6, 7))
+WIDE = In((60,), "int64", -(2**62), 2**62)  # beyond the 32 bits that TFLite divides
+BITS = [
+    ("int8", -128, 127), ("uint8", 0, 255), ("int16", -(2**15), 2**15 - 1), ("int32", -(2**31), 2**31 - 1),
+    ("uint32", 0, 2**32 - 1), ("int64", -(2**62), 2**62),
+]  # fmt: skip
 HALF_PIXEL = {"coordinate_transformation_mode": "half_pixel"}
 
 # Modes of operators that the shared table does not have.
@@ -37,6 +42,38 @@ ROWS = [
         if (op, dtype) != ("Max", "int16")  # ONNX Runtime has no such kernel
     ),
     Row("Abs", (In((3, 5), "int8", -9, 9),), name="int8"),
+    *(Row(op, (In((9,), "int64", -9, 9),), name="int64") for op in ("Abs", "Sign", "ArgMax", "ArgMin")),
+    Row("Relu", (In((9,), "int32", -9, 9),), name="int32"),
+    Row("Div", (WIDE, In((60,), "int64", 1, 2**40)), name="wide"),
+    Row("Div", (WIDE, In((60,), "int64", -9, -1)), name="wide-negative"),
+    Row("Div", (In((60,), "uint32", 0, 2**32 - 1), In((60,), "uint32", 1, 2**31)), name="wide-uint32"),
+    Row("Pow", (In((9,), "int64", -9, 9), np.array(11)), name="wide"),
+    *(Row("MatMul", (In((2, 3, 5), kind, -9, 9), In((5, 2), kind, -9, 9)), name=kind) for kind in ("int32", "int64")),
+    Row("MatMulInteger", (In((3, 5), "int8", -9, 9), In((5, 2), "int8", -9, 9), np.array(3, np.int8))),
+    Row("ReduceMax", (In((3, 5), "bool"), ints(1)), name="bool"),
+    Row("Split", (In((4, 6), "bool"),), {"num_outputs": 2, "axis": 1}, outputs=2, name="bool"),
+    Row("Cast", (In((3, 5), "uint8", 0, 2),), {"to": 9}, name="uint8-to-bool"),
+    Row("MaxPool", (In((1, 2, 6, 7), "uint8", 0, 9),), {"kernel_shape": (3, 2), "pads": (1, 1, 1, 0)}, name="uint8"),
+    *(
+        Row(op, (In((3, 5), kind, low, high), In((3, 5), kind, low, high)), name=kind)
+        for op in ("BitwiseAnd", "BitwiseOr", "BitwiseXor")
+        for kind, low, high in BITS
+    ),
+    *(Row("BitwiseNot", (In((3, 5), kind, low, high),), name=kind) for kind, low, high in BITS),
+    *(
+        Row("BitShift", (In((5,), "uint8", 0, 255), np.array([0, 1, 3, 5, 7], np.uint8)), {"direction": way}, name=way)
+        for way in ("LEFT", "RIGHT")
+    ),
+    Row("QuantizeLinear", (IMAGE, np.array(0.03, np.float32), np.array(3, np.int8))),
+    Row(
+        "QuantizeLinear", (IMAGE, const((6,), 0.01, 0.03), np.arange(6).astype(np.uint8)), {"axis": 1}, name="channels"
+    ),
+    Row(
+        "DequantizeLinear",
+        (In(IMAGE.shape, "int8", -128, 127), const((6,), 0.01, 0.03), np.arange(6).astype(np.int8)),
+        {"axis": 1},
+    ),
+    Row("DequantizeLinear", (In((2, 6), "int32", -9999, 9999), const((), 0.01, 0.03)), name="int32"),
     Row("Clip", (In((3, 5), "int8", -9, 9), np.array(-2, np.int8), np.array(3, np.int8)), name="int8"),
     Row("Gather", (IMAGE, In((3,), "int64", -6, 5)), {"axis": 1}, name="computed-from-end"),
     Row("Pow", (POSITIVE, In(IMAGE.shape)), name="computed"),

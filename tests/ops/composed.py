@@ -72,6 +72,13 @@ ROWS = [
     Row("Resize", (IMAGE, None, None, ints(2, 6, 5, 13)), {"mode": "cubic"}, name="cubic"),
     Row("Resize", (IMAGE, None, np.array([1, 1, 1.7, 2.3], np.float32)), {"mode": "linear"}, name="linear-scales"),
     Row("Resize", (In((2, 3, 5, 6, 7)), None, None, ints(2, 3, 7, 9, 4)), {"mode": "linear"}, name="3d"),
+    Row("Einsum", (In((4, 4)),), {"equation": "ii->i"}, name="diagonal"),
+    Row("Einsum", (In((2, 3, 3)),), {"equation": "bii->b"}, name="trace"),
+    Row("Einsum", (In((2, 3)), In((4, 3, 5)), In((2, 5))), {"equation": "bn,anm,bm->ba"}, name="three"),
+    Row("Einsum", (In((2, 3, 4)), In((5, 4, 3))), {"equation": "bnm,cmn->cb"}, name="two"),
+    Row("Einsum", (In((2, 1, 3, 4)), In((1, 5, 4, 6))), {"equation": "...ij,...jk->...ik"}, name="ellipsis"),
+    Row("Einsum", (In((2, 3)), In((4,))), {"equation": "ab,c->cab"}, name="outer"),
+    Row("Pow", (In((9,), "int32", -5, 5), np.array(3, np.int32)), name="int32"),
     Row("Pad", (IMAGE, ints(1, 0, 3, 2, 0, 1, 0, 3)), {"mode": "wrap"}, name="wrap"),
     Row("Pad", (IMAGE, ints(1, 0, 3, 2, 0, 1, 0, 3)), {"mode": "edge"}, name="edge-many"),
 ]  # fmt: skip

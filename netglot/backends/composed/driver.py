@@ -45,11 +45,6 @@ def composition(
     return registry.add("composed", *ops, instead=instead or {}, open_sizes=open_sizes)
 
 
-def is_composed(op: str, target: str) -> bool:
-    """Whether `op` is composed for a target that has no function for it."""
-    return registry.find(target, op) is None and registry.find("composed", op) is not None
-
-
 def compose(graph: Graph, target: str) -> dict[Node, str]:
     """Composes what `target` lacks, in place. Returns why it could not, by node."""
     refused: dict[Node, str] = {}

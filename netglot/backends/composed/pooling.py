@@ -60,7 +60,10 @@ def _gathered(g: Composer, x: Value, place: np.ndarray) -> Value:
 
 
 def _is_dilated_or_says_where(node: Node) -> bool:
-    return len(node.outputs) > 1 or any(d != 1 for d in node.attributes.get("dilations", ()))
+    """Or has integers, which some kernels take for quantised."""
+    kind = node.output.dtype
+    is_integer = kind is not None and kind.kind in "iu"
+    return len(node.outputs) > 1 or is_integer or any(d != 1 for d in node.attributes.get("dilations", ()))
 
 
 @composition("MaxPool", instead={"tflite": _is_dilated_or_says_where, "coreml": _is_dilated_or_says_where})

@@ -40,8 +40,3 @@ def matmul(m: CoreMLBuilder, a: Tensor, b: Tensor) -> Var:
     left = a if len(a.shape) > 1 else m.expand_dims(x=a, axes=[0])
     right = b if len(b.shape) > 1 else m.expand_dims(x=b, axes=[1])
     return reshaped(m, m.matmul(x=left, y=right), m.output.sizes)
-
-
-@coreml_op("Einsum")
-def einsum(m: CoreMLBuilder, values: list[Tensor], *, equation: str) -> Var:
-    return m.einsum(values=values, equation=equation.replace(" ", ""))

@@ -21,6 +21,8 @@ def _register(onnx: str, mil: str) -> None:
         wanted = [] if axes is None else ints(axes, "the axes")
         if not wanted and noop_with_empty_axes:
             return x
+        if not x.rank:  # MIL reduces axes
+            return getattr(m, mil)(x=m.expand_dims(x=x, axes=[0]), axes=[0], keep_dims=False)
         return getattr(m, mil)(x=x, axes=wanted or list(range(x.rank)), keep_dims=bool(keepdims))
 
 

@@ -129,7 +129,7 @@ def where(m: TFLiteBuilder, condition: Value, a: Value, b: Value, y: Value) -> N
 def cast(m: TFLiteBuilder, x: Value, y: Value, *, to: int, saturate: int = 1, round_mode: str = "up") -> None:
     """A number that does not fit is undefined in ONNX; everything but zero is true."""
     if m.dtype(y) == np.bool_ and m.dtype(x) != np.bool_:
-        m.op("NOT_EQUAL", [x, m.number(0, x)], [y])
+        in_type(m, "NOT_EQUAL", [m.tensor(x), m.number(0, x)], y)
     elif m.dtype(x) == m.dtype(y):
         m.copy(m.tensor(x), y)
     else:
