@@ -12,7 +12,7 @@ import numpy as np
 
 from netglot.errors import ConversionError, Origin
 from netglot.frontends.options import LoadOptions
-from netglot.frontends.pytorch import sources, trusted
+from netglot.frontends.pytorch import aliases, sources, trusted
 from netglot.frontends.pytorch.archive import Archive, array
 from netglot.frontends.pytorch.arguments import Ref
 from netglot.frontends.pytorch.program import Program
@@ -43,6 +43,8 @@ class PyTorch(Runtime):
             self._exported = source
         self._module = self._exported.graph_module
         self._fixed = self._weights()
+        changed = {name for body in program.bodies() for name in aliases.changed_inputs(body)}
+        self._changed = changed | {name for name in self._fixed if name.startswith("b_")}
         self.sizes = program.ranges
         self.inputs = [_tensor(program, item.name) for item in program.inputs if item.kind == "user"]
         self.outputs = [_tensor(program, value.name, name) for name, value in program.outputs if isinstance(value, Ref)]
@@ -64,11 +66,14 @@ class PyTorch(Runtime):
         return fixed
 
     def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
-        """The outputs by name. What the program changes in place (its buffers, its inputs) is changed in copies."""
+        """The outputs by name. What the program changes in place (weights, inputs) is changed in copies.
+
+        The weights of a file are read where they lie: to write there would end the process.
+        """
         torch = self._torch
         given = {item.name: trusted.tensor(np.array(inputs[item.name])) for item in self.inputs}
         known = given | {
-            name: value.clone() if name.startswith("b_") and hasattr(value, "clone") else value
+            name: value.clone() if name in self._changed and hasattr(value, "clone") else value
             for name, value in self._fixed.items()
         }
         names = [spec.arg.name for spec in self._exported.graph_signature.input_specs]

@@ -76,6 +76,7 @@ _UNARY = [
 ROWS = [
     *_UNARY,
     Row("sign", T(2, 3, dtype="bool"), name="bool"),
+    Row("square", T(2, 3, dtype="bool"), name="bool"),
     Row("signbit", T(2, 3, dtype="bool"), name="bool"),
     Row("signbit", T(8), name="zeros", row_values=[EDGES[:8]]),
     Row("round", T(6), name="half to even", row_values=[np.array([0.5, 1.5, 2.5, -0.5, -1.5, -2.5], np.float32)]),

@@ -35,6 +35,8 @@ VIEWS: frozenset[str] = frozenset({
     "transpose", "type_as", "unbind", "unflatten", "unflatten_dense_tensors", "unfold", "unsafe_chunk", "unsafe_split",
     "unsafe_split_with_sizes", "unsqueeze", "values", "view", "view_as", "view_as_complex", "view_as_real", "vsplit",
 })  # fmt: skip
+# Those of them that make a new tensor of several.
+_OF_ONE = {"cartesian_prod", "chain_matmul", "einsum"}
 # Operators in place that give the tensor another shape, and change no element.
 RESHAPING = {"detach_", "squeeze_", "swapaxes_", "swapdims_", "t_", "transpose_", "unsqueeze_"}
 
@@ -95,6 +97,8 @@ def _targets(body: Body) -> list[tuple[int, str]]:
 def _groups(body: Body, views: Set[str] = VIEWS) -> dict[str, set[str]]:
     """For every name all names of the same memory. A call in place gives its tensor another name."""
     groups: dict[str, set[str]] = defaultdict(set)
+    for joined in map(set, body.shared):
+        groups.update((name, joined) for name in joined)
     for call in body.calls:
         for name in (*call.outputs, *call.reads()):
             groups[name].add(name)
@@ -111,6 +115,8 @@ def _sharing(call: Call, views: Set[str]) -> list[str]:
     """The names of a call that may stand for the same memory; of one that runs a body, all."""
     if any(isinstance(value, BodyRef) for _, value in call.arguments):
         return [*call.reads(), *call.outputs]
+    if name_of(call) in _OF_ONE and len(call.reads()) > 1:
+        return []
     shares = name_of(call) in views or is_in_place(call)
     first = names(call.arguments[0][1]) if call.arguments else []  # einsum's is its equation
     return [*(first or call.reads()), *call.outputs] if shares else []

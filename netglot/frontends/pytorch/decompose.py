@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 from netglot.errors import ConversionError
@@ -74,13 +75,14 @@ def _rewritten(program: Program, unknown: set[str]) -> Program | None:
 def _is_torn(torch: Any, program: Program) -> bool:
     """Whether torch's functionalisation would lose a change, for it believes the schemas of operators.
 
-    dropout and einsum, say, may give out their very argument, and their schemas do not say so.
+    dropout and einsum, say, may give out their very argument, and their schemas do not say so. Nor does it know that
+    two buffers lie in one memory.
     """
     calls = (call for body in program.bodies() for call in body.calls)
     silent = {aliases.name_of(call) for call in calls if not _says_so(torch, call.target)}
     return any(
         aliases.seen_changes(body, aliases.VIEWS, is_inner=is_inner)
-        != aliases.seen_changes(body, aliases.VIEWS - silent, is_inner=is_inner)
+        != aliases.seen_changes(replace(body, shared=()), aliases.VIEWS - silent, is_inner=is_inner)
         for body in program.bodies()
         for is_inner in [body is not program.body]
     )

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from netglot.frontends.pytorch.arguments import BodyRef, Ref, decode, names, sca
 from netglot.ir.types import Dim
 
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
+_IN_PLACE = re.compile(r"[^_.]_(\.|$)")
 _INSIDE = re.compile(r"(^|/)torch/")  # frames of torch itself
 
 
@@ -72,12 +73,16 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """Calls with the names that go in and come out; what torch says of the tensors in between."""
+    """Calls with the names that go in and come out; what torch says of the tensors in between.
+
+    `shared`: the inputs that lie in one memory, in groups.
+    """
 
     inputs: tuple[Any, ...]
     outputs: tuple[Any, ...]
     calls: tuple[Call, ...]
     metas: dict[str, Meta] = field(default_factory=dict)
+    shared: tuple[frozenset[str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +146,7 @@ class _Reader:
     def program(self, weights: Mapping[str, np.ndarray]) -> Program:
         body = _body(self.module["graph"])
         inputs = tuple(filter(None, (self.input(spec) for spec in self.module["signature"]["input_specs"])))
+        body = replace(body, shared=tuple(_shared(body, inputs, weights)))
         return Program(
             body, inputs, tuple(self.outputs()), weights, self.ranges(), self.file, self.data, self.notes
         )  # fmt: skip
@@ -204,6 +210,25 @@ _WEIGHTS = {
 
 def _or_text(value: Any) -> Any:
     return "None" if value is None else value
+
+
+def _shared(body: Body, inputs: Sequence[Input], weights: Mapping[str, np.ndarray]) -> Iterator[frozenset[str]]:
+    """The weights that overlap in memory, where a call may change one of them."""
+    if not any(_IN_PLACE.search(call.target) for call in body.calls):
+        return
+    arrays = ((item.name, weights[item.target]) for item in inputs if item.kind == "weight" and item.target in weights)
+    spans = sorted((*np.lib.array_utils.byte_bounds(array), name) for name, array in arrays if array.size)
+    group, end = list[str](), 0
+    for start, stop, name in spans:
+        if start >= end:
+            yield from _several(group)
+            group = []
+        group, end = [*group, name], max(end, stop)
+    yield from _several(group)
+
+
+def _several(names: Sequence[str]) -> list[frozenset[str]]:
+    return [frozenset(names)] if len(names) > 1 else []
 
 
 def _leaves(spec: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -72,7 +72,8 @@ def sign(g: TorchBuilder, x: Value) -> Value:
 
 @aten("square")
 def square(g: TorchBuilder, x: Value) -> Value:
-    return kernel(g, "Mul", x, x)
+    """As a power: of bools it is of integers."""
+    return g.cast(x, np.int64) if is_bool(x) else kernel(g, "Mul", x, x)
 
 
 @aten("rsqrt")
