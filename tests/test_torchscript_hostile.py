@@ -176,6 +176,8 @@ def test_weights_beyond_what_is_stored(weight: dict[str, Any], tmp_path: Path) -
         "return __torch__.os.system('x')", "return [y for y in x]", "return (lambda: x)()", "del x\nreturn x",
         "global x\nreturn x", "return x if x else x", "return f'{x}'", "return CONSTANTS.c5",
         "return CONSTANTS.__class__",
+        "return torch.append([1])", "return torch.len()", "return ops.prim.min(1, q=2)", "return torch.upper('a', 2)",
+        "return torch.__contains__({'a': 1}, [1])",
         "return self.forward", "return torch.add(x, self.nothing)", "return unknown", "return torch.nonsense(x)",
         "raise x", "return (yield x)", "return math.pow.__self__", "with x:\n  pass\nreturn x", "return x[0]",
         "a, b, = x\nreturn a", "return torch.add", "return print.__self__", "return torch.add(x, **{'a': 1})",

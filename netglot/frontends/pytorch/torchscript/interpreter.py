@@ -381,6 +381,17 @@ class Interpreter:
         raise self.error(f"{conversions.kind_of(value)} is no condition")
 
 
+_SENSELESS = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
+
+
+def _called(run: Interpreter, name: str, found: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """A function of the language itself; a file may call it with anything."""
+    try:
+        return found(run, *args, **kwargs)
+    except _SENSELESS as error:
+        raise run.error(f"'{name:.80}' with these arguments: {error}") from None
+
+
 def call(run: Interpreter, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """A call of `torch.f`, `ops.prim.f` or `ops.library.f`."""
     operator = name.removeprefix("ops.").replace("torch.", "aten.", 1) if name[:6] == "torch." else name[4:]
@@ -388,7 +399,7 @@ def call(run: Interpreter, name: str, args: list[Any], kwargs: dict[str, Any]) -
     if space in ("", "aten", "prim") or name in builtins.NAMES:
         found = builtins.find(name if name in builtins.NAMES else short, args, kwargs)
         if found is not None:
-            return found(run, *args, **kwargs)
+            return _called(run, name, found, args, kwargs)
     if name == operator or not space:
         raise run.error(f"'{name:.80}' is no function of TorchScript")
     try:
