@@ -108,12 +108,12 @@ def test_inner_values_keep_their_names(tmp_path: Path) -> None:
 def test_refusals_are_listed_all_at_once(tmp_path: Path) -> None:
     g = one_input(shape=(1, 3, 8, 8))
     x = g.graph.inputs[0]
-    a = g.MaxPool(x, kernel_shape=(2, 2), dilations=(2, 2))
-    b = g.Resize(x, None, None, np.array([1, 3, 9, 9]), mode="cubic")
+    a, where = g.MaxPool(x, kernel_shape=(2, 2), storage_order=1, outputs=2)
+    b = g.LRN(x, size=4)
     after = g.Relu(a)  # nothing is known of what it reads
     with pytest.raises(UnsupportedError) as refused:
-        written(g, after, b, folder=tmp_path)
-    assert [word in str(refused.value) for word in ("dilation", "cubic")] == [True, True]
+        written(g, after, where, b, folder=tmp_path)
+    assert [word in str(refused.value) for word in ("columns first", "LRN")] == [True, True]
     assert not (tmp_path / "net.mlpackage").exists()
 
 
