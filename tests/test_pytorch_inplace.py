@@ -206,6 +206,59 @@ def test_changes_in_place(function: Callable[[Any], Any], tmp_path: Path) -> Non
     _assert_equal(_converted(module, tmp_path), module)
 
 
+WRITTEN = [_first_column, _through_a_view, _view_seen_later, _strided, _zeroed, _preallocated, _loop, _transposed,
+           _widened]  # fmt: skip
+
+
+@pytest.mark.parametrize("function", WRITTEN, ids=lambda function: function.__name__.strip("_"))
+def test_changes_of_plain_views_need_no_torch(
+    function: Callable[[Any], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Swin v2 and MViT v2 of torchvision have these; torch's decompositions of those take up to two minutes."""
+    monkeypatch.setattr("netglot.frontends.pytorch.decompose._rewritten", None)
+    module = _module(function)
+    _assert_equal(_converted(module, tmp_path), module)
+
+
+def _steps(seed: int) -> Callable[[Any], Any]:
+    """A random program: views of views, changes by any of them, and reads of all that there is, now and at the end."""
+
+    def run(x: Any) -> Any:
+        import torch
+
+        rng = np.random.default_rng(seed)
+        seen, read = [x * 1], []
+        for _ in range(int(rng.integers(4, 12))):
+            y = seen[rng.integers(len(seen))]
+            axis = int(rng.integers(y.ndim)) if y.ndim else 0
+            kind = int(rng.integers(8)) if y.ndim else 7
+            if kind == 0 and y.ndim > 1:
+                seen.append(y.select(axis, -1))
+            elif kind == 1 and y.shape[axis] > 1:
+                seen.append(y.narrow(axis, 1, y.shape[axis] - 1))
+            elif kind == 2 and y.ndim < 5:
+                seen.append(y.unsqueeze(axis))
+            elif kind == 3 and y.ndim > 1:
+                seen.append(y.transpose(0, axis))
+            elif kind == 4:
+                read.append(y.sum() * (len(read) + 1))
+            elif kind == 5:
+                y.copy_(torch.relu(y) * 2)
+            elif kind == 6:
+                seen.append(y.mul_(0.5))
+            else:
+                y += 1
+        return sum(read, torch.zeros(())), *(item * 1 for item in seen)
+
+    return run
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_any_changes_of_plain_views(seed: int, tmp_path: Path) -> None:
+    module = _module(_steps(seed))
+    _assert_equal(_converted(module, tmp_path), module)
+
+
 @pytest.mark.parametrize("function", [_one_operand, _dropped_out], ids=lambda function: function.__name__.strip("_"))
 def test_what_torch_itself_would_lose_is_refused(function: Callable[[Any], Any], tmp_path: Path) -> None:
     """run_decompositions drops these changes without a word: the schemas do not say that memory is shared."""

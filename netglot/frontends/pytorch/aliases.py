@@ -51,8 +51,8 @@ def changed_inputs(body: Body) -> list[str]:
     inputs = names(list(body.inputs))
     if not any(is_in_place(call) for call in body.calls):
         return []
-    groups = _groups(body)
-    changed = {other for _, target in _targets(body) for other in groups[target]}
+    shared = groups(body)
+    changed = {other for _, target in _targets(body) for other in shared[target]}
     return [name for name in inputs if name in changed]
 
 
@@ -71,14 +71,14 @@ def seen_changes(body: Body, views: Set[str], *, is_inner: bool) -> dict[int, se
     """
     if not any(is_in_place(call) for call in body.calls):
         return {}
-    groups = _groups(body, views)
-    last = _last_reads(body)
+    shared = groups(body, views)
+    last = last_reads(body)
     made = {name: i for i, call in enumerate(body.calls) for name in call.outputs}
     outside = set(names(list(body.inputs))) if is_inner else set()
     unsafe: dict[int, set[str]] = defaultdict(set)
     for i, target in _targets(body):
-        others = groups[target] - {target, *body.calls[i].outputs}
-        unsafe[i] |= outside & groups[target] or {
+        others = shared[target] - {target, *body.calls[i].outputs}
+        unsafe[i] |= outside & shared[target] or {
             name for name in others if made.get(name, -1) < i < last.get(name, -1)
         }
     return {i: seen for i, seen in unsafe.items() if seen}
@@ -94,21 +94,21 @@ def _targets(body: Body) -> list[tuple[int, str]]:
     ]
 
 
-def _groups(body: Body, views: Set[str] = VIEWS) -> dict[str, set[str]]:
+def groups(body: Body, views: Set[str] = VIEWS) -> dict[str, set[str]]:
     """For every name all names of the same memory. A call in place gives its tensor another name."""
-    groups: dict[str, set[str]] = defaultdict(set)
+    found: dict[str, set[str]] = defaultdict(set)
     for joined in map(set, body.shared):
-        groups.update((name, joined) for name in joined)
+        found.update((name, joined) for name in joined)
     for call in body.calls:
         for name in (*call.outputs, *call.reads()):
-            groups[name].add(name)
+            found[name].add(name)
         sharing = [name for name in _sharing(call, views) if name]
-        joined = set().union(*(groups[name] for name in sharing))
+        joined = set().union(*(found[name] for name in sharing))
         for name in joined:
-            groups[name] = joined
+            found[name] = joined
     for name in names([*body.inputs, *body.outputs]):
-        groups[name].add(name)
-    return groups
+        found[name].add(name)
+    return found
 
 
 def _sharing(call: Call, views: Set[str]) -> list[str]:
@@ -122,7 +122,7 @@ def _sharing(call: Call, views: Set[str]) -> list[str]:
     return [*(first or call.reads()), *call.outputs] if shares else []
 
 
-def _last_reads(body: Body) -> dict[str, int]:
+def last_reads(body: Body) -> dict[str, int]:
     last = {name: i for i, call in enumerate(body.calls) for name in call.reads()}
     return last | {name: len(body.calls) for name in names(list(body.outputs))}
 

@@ -10,6 +10,7 @@ from netglot.errors import ConversionError
 from netglot.frontends.pytorch import aliases, sources, trusted
 from netglot.frontends.pytorch.program import Call, Program, of_json
 from netglot.frontends.pytorch.reader import is_known
+from netglot.frontends.pytorch.written import written_through
 
 _ROUNDS = 4  # a decomposition may hold operators that must be decomposed themselves
 
@@ -19,6 +20,10 @@ def decomposed(program: Program) -> Program:
 
     Where something is left, the program as it was: the reader reports its operators, which the user's code names.
     """
+    if _needs_functions(program):
+        written = written_through(program)
+        if not (_unknown(written) or _needs_functions(written)):
+            return written
     result = program
     for _ in range(_ROUNDS):
         unknown = _unknown(result)
