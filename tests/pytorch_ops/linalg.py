@@ -125,6 +125,7 @@ ROWS = [
     Row("cosine_similarity", T(2, 3, 4), T(4), -1, 0.5, name="broadcast", row_dynamic=True),
     Row("cosine_similarity", T(3), T(2, 4, 3), 1, name="of fewer axes", row_values=[_w(3), _w(2, 4, 3)]),
     Row("cosine_similarity", T(2, 1, 3), T(2, 4, 3), 1, name="broadcast along the axis", row_dynamic=True),
+    Row("cosine_similarity", T(), T(), 0, name="scalars"),
     Row("cosine_similarity", T(2, 4), T(2, 4), name="zeros", row_values=[np.zeros((2, 4), np.float32), _w(2, 4)]),
     *(Row("pairwise_distance", T(2, 3), T(2, 3), p, row_dynamic=True) for p in (2.0, 1.0, 3.0, INF, -INF, 0.0)),
     Row("pairwise_distance", T(2, 3), T(3), keepdim=True, row_targets=ALL, name="keepdim"),

@@ -346,7 +346,8 @@ def norm_of(g: TorchBuilder, x: Value, p: float, axes: Sequence[int], *, keepdim
 def cosine_similarity(g: TorchBuilder, x1: Value, x2: Value, *, dim: int = 1, eps: float = 1e-8) -> Value:
     """Each norm is that of the tensor as it is broadcast, and kept above eps by itself (torch's Distance.cpp)."""
     a, b = broadcast(g, *g.promoted(x1, x2, floating=True))
-    axis = a.rank and g.axis(dim, a.rank) - a.rank
+    axis = g.axis(dim, a.rank)
+    a, b = (x if x.rank else g.Unsqueeze(x, [0]) for x in (a, b))
     a, b = (g.Div(x, g.Max(norm_of(g, x, 2, [axis], keepdims=True), eps)) for x in (a, b))
     y: Value = g.ReduceSum(g.Mul(a, b), [axis], keepdims=0)
     return y
