@@ -321,3 +321,17 @@ def test_two_thousand_nodes_take_under_half_a_second(pinned: float) -> None:
     finally:
         gc.enable()
     assert min(seconds) < 0.5
+
+
+def test_a_tiled_constant_is_added_to_an_image(tmp_path: Path) -> None:
+    """Hiera's places: large enough not to be folded, and as square as the image, so that a mistake could hide."""
+    from tests.test_tflite import check
+
+    rng = np.random.default_rng(0)
+    g = Builder()
+    x = g.graph.add_input("x", np.dtype(np.float32), (1, 3, 96, 96))
+    image = g.Conv(x, rng.uniform(-1, 1, (96, 3, 1, 1)).astype(np.float32))
+    window = g.constant(rng.uniform(-1, 1, (1, 96, 8, 8)).astype(np.float32))
+    sums = g.Add(image, g.Tile(window, [1, 1, 12, 12]))
+    g.graph.outputs = [g.GlobalAveragePool(g.Mul(sums, sums)), g.ReduceMax(sums, [0, 2], keepdims=0)]
+    assert check(g.graph, tmp_path)["TILE"] == 1

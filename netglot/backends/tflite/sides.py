@@ -16,7 +16,12 @@ def attribute(node: Node, name: str) -> int:
 
 
 def alike(node: Node) -> Side:
-    """FREE where every image has the same rank, and what is broadcast to it is constant: then axes can be renamed."""
+    """FREE where every image has the same rank, and what is broadcast to it is constant: then axes can be renamed.
+
+    What is made of constants alone (and was too large to be folded) has their order.
+    """
+    if all(value is None or value.is_constant for value in node.inputs):
+        return Side.FIRST
     computed = [v for v in (*node.inputs, *node.outputs) if v is not None and not v.is_constant and not _single(v)]
     known = all(value.shape is not None for value in computed)
     return Side.FREE if known and len({value.rank for value in computed}) <= 1 else Side.FIRST
