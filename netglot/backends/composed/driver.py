@@ -104,7 +104,8 @@ def _results(graph: Graph, node: Node, operator: Operator) -> list[Value]:
         results = [_computed(g, value) for value in (result if isinstance(result, tuple) else (result,))]
     for old, new in zip(node.outputs, results, strict=False):
         new.shape = new.shape if _is_known(node) else old.shape
-        assert (new.dtype, new.shape) == (old.dtype, old.shape), f"{node.op} gives {new} where {old} is due"
+        if (new.dtype, new.shape) != (old.dtype, old.shape):
+            raise NotMappedError(f"composed of other operators, it would give {new} where {old} is due")
     return results
 
 

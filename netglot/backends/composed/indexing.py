@@ -85,7 +85,9 @@ def max_unpool(
     g: Composer, x: Value, indices: Value, shape: Value | None, *, kernel_shape: tuple[int, ...],
     strides: tuple[int, ...] = (), pads: tuple[int, ...] = (),
 ) -> Value:  # fmt: skip
-    """The indices are places in the whole of the output."""
+    """The indices are places in the whole of the output, whose size follows from the kernel's."""
+    if shape is not None:
+        raise NotMappedError("an output_shape: of what its indices are places, ONNX and ONNX Runtime do not agree")
     sizes = g.outputs[0].sizes
     zeros = g.constant(np.zeros(g.affordable(prod(sizes)), x.dtype))
     result = g.ScatterND(zeros, g.Reshape(indices, [-1, 1]), g.Reshape(x, [-1]))
