@@ -229,9 +229,9 @@ def tensors(item: Any) -> list[Any]:
 def unknown(path: Path) -> set[str]:
     """The operators for which torch's decompositions are asked."""
     from netglot.frontends.options import LoadOptions
-    from netglot.frontends.pytorch import decompose, sources
+    from netglot.frontends.pytorch import decompose, sources, written
 
-    program: Any = sources.read(path, LoadOptions())
+    program: Any = written.written_through(sources.read(path, LoadOptions()))
     changes = {"(changes in place)"} if decompose._needs_functions(program) else set()
     return decompose._unknown(program) | changes
 
