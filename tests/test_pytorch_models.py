@@ -240,6 +240,21 @@ def test_sizes_that_the_program_was_not_exported_for(tmp_path: Path) -> None:
         netglot.load(path, batch=9)
 
 
+def test_sizes_that_must_fit_together(tmp_path: Path) -> None:
+    """As a decoder with a cache: the mask is as long as both others, which nothing in the program's limits says."""
+
+    class Joined(nn.Module):
+        def forward(self, past: Any, now: Any, mask: Any) -> Any:
+            return torch.cat([past, now], 1) * mask
+
+    args = (torch.randn(2, 4), torch.randn(2, 3), torch.randn(2, 7))
+    free = {1: Dim.DYNAMIC}
+    path = saved(Joined(), args, tmp_path / "net.pt2", dynamic_shapes={"past": free, "now": free, "mask": free})
+    report = netglot.convert(path, tmp_path / "net.onnx")
+    assert report.ok
+    assert report.samples >= 1
+
+
 # ------------------------------------------------------------------------ what is said
 
 

@@ -23,13 +23,17 @@ class Tensor:
 class Runtime(ABC):
     """A loaded model. `name` says whose code computes it.
 
-    `sizes`: for the names in the shapes of its inputs, the smallest and the largest size (None: any), where it says so.
+    `is_open`: whether it knows which sizes its inputs may have (see sizes).
     """
 
     name: str
     inputs: list[Tensor]
     outputs: list[Tensor]
-    sizes: Mapping[str, tuple[int, int | None]] = {}
+    is_open = False
+
+    def sizes(self, sample: int) -> Mapping[str, int]:
+        """Sizes for the names in the shapes of its inputs, others for every sample; those of sample 0 fit together."""
+        return {}
 
     @abstractmethod
     def run(self, inputs: Arrays) -> dict[str, np.ndarray]:

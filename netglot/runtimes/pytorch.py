@@ -12,10 +12,11 @@ import numpy as np
 
 from netglot.errors import ConversionError, Origin
 from netglot.frontends.options import LoadOptions
-from netglot.frontends.pytorch import aliases, sources, trusted
+from netglot.frontends.pytorch import aliases, sources, symbols, trusted
 from netglot.frontends.pytorch.archive import Archive, array
 from netglot.frontends.pytorch.arguments import Ref
 from netglot.frontends.pytorch.program import Program
+from netglot.ir.types import Dim
 from netglot.runtimes.base import Arrays, Runtime, Tensor
 
 
@@ -23,7 +24,7 @@ class PyTorch(Runtime):
     """An exported program computed by torch, on one thread as the other references are.
 
     The file is not opened by torch.export.load, which would unpickle and evaluate what is in it: see
-    netglot.frontends.pytorch.trusted. `sizes` are the limits of the program's open sizes.
+    netglot.frontends.pytorch.trusted.
     """
 
     def __init__(self, source: Path | Any) -> None:
@@ -45,7 +46,7 @@ class PyTorch(Runtime):
         self._fixed = self._weights()
         changed = {name for body in program.bodies() for name in aliases.changed_inputs(body)}
         self._changed = changed | {name for name in self._fixed if name.startswith("b_")}
-        self.sizes = program.ranges
+        self._program, self.is_open = program, bool(program.ranges)
         self.inputs = [_tensor(program, item.name) for item in program.inputs if item.kind == "user"]
         self.outputs = [_tensor(program, value.name, name) for name, value in program.outputs if isinstance(value, Ref)]
         self._kept = [
@@ -64,6 +65,14 @@ class PyTorch(Runtime):
             elif type(spec.arg).__name__ == "ConstantArgument":
                 fixed[spec.arg.name] = spec.arg.value
         return fixed
+
+    def sizes(self, sample: int) -> dict[str, int]:
+        """Within the limits of the program's open sizes; first those that it was exported with."""
+        program = self._program
+        chosen = {name: within(*limits, sample) for name, limits in program.ranges.items() if name.isidentifier()}
+        chosen |= {name: size for name, size in program.examples.items() if sample == 0}
+        dims = {dim for tensor in self.inputs for dim in tensor.shape if isinstance(dim, str)} - set(chosen)
+        return chosen | {dim: symbols.evaluated(dim, chosen) for dim in dims}
 
     def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
         """The outputs by name. What the program changes in place (weights, inputs) is changed in copies.
@@ -103,8 +112,26 @@ def _array(item: Any) -> np.ndarray:
     return array(item) if hasattr(item, "detach") else np.array(item)
 
 
+def within(low: int, high: int | None, sample: int) -> int:
+    """Small sizes, another for every sample; zero and one are cases of their own in torch."""
+    start = max(low, 2)
+    return start + sample if high is None or high >= start + sample else low + sample % (high - low + 1)
+
+
 def _tensor(program: Program, name: str, title: str = "") -> Tensor:
     meta = program.body.metas.get(name)
     if meta is None:
         return Tensor(title or name, np.dtype(np.int64), ())
-    return Tensor(title or name, meta.dtype, meta.shape)
+    return Tensor(title or name, meta.dtype, tuple(_dim(item) for item in _sizes(program, name)))
+
+
+def _sizes(program: Program, name: str) -> list[dict[str, Any]]:
+    assert program.serialised is not None
+    sizes: list[dict[str, Any]] = program.serialised["graph_module"]["graph"]["tensor_values"][name]["sizes"]
+    return sizes
+
+
+def _dim(size: dict[str, Any]) -> Dim:
+    """A number, the name of a symbol, or the text of an expression, which stands for itself."""
+    known = symbols.size(size)
+    return str(size["as_expr"]["expr_str"]) if known is None else known

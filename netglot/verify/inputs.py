@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from netglot.errors import ConversionError, Origin
 from netglot.runtimes.base import Tensor
 
 Arrays = dict[str, np.ndarray]
-Sizes = Mapping[str, tuple[int, int | None]]
+Sizes = Callable[[int], Mapping[str, int]]
 
 # Kinds of samples, in turn: pixels as 0..1, centred, pixels as 0..255, and the edge that hides most bugs.
 KINDS = ("unit", "normal", "pixels", "zero")
@@ -22,18 +22,12 @@ def random_inputs(
 ) -> Iterator[Arrays]:
     """`samples` sets of reproducible inputs. Unknown dimensions are 1 for the first axis and 3, 4, 5... for others.
 
-    A dimension whose limits are known by its name (`sizes`) has another size within them in every sample.
+    `sizes` says for every sample what dimensions with names are, as far as it knows (see Runtime.sizes).
     """
     rng = np.random.default_rng(seed)
     for i in range(samples):
-        chosen = {name: _size(low, high, i) for name, (low, high) in (sizes or {}).items()}
+        chosen = sizes(i) if sizes else {}
         yield {tensor.name: _sample(rng, tensor, KINDS[i % len(KINDS)], chosen) for tensor in tensors}
-
-
-def _size(low: int, high: int | None, sample: int) -> int:
-    """Small sizes, none of them twice as long as the limits allow; zero and one are cases of their own in torch."""
-    start = max(low, 2)
-    return start + sample if high is None or high >= start + sample else low + sample % (high - low + 1)
 
 
 def _sample(rng: np.random.Generator, tensor: Tensor, kind: str, sizes: Mapping[str, int]) -> np.ndarray:

@@ -103,6 +103,7 @@ class Program:
     outputs: tuple[tuple[str, Any], ...]  # the name that the user sees, and what is given out
     weights: Mapping[str, np.ndarray]
     ranges: dict[str, tuple[int, int | None]] = field(default_factory=dict)
+    examples: dict[str, int] = field(default_factory=dict)  # what open sizes were when the program was exported
     file: str = ""
     serialised: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
@@ -147,9 +148,16 @@ class _Reader:
         body = _body(self.module["graph"])
         inputs = tuple(filter(None, (self.input(spec) for spec in self.module["signature"]["input_specs"])))
         body = replace(body, shared=tuple(_shared(body, inputs, weights)))
+        outputs = tuple(self.outputs())
         return Program(
-            body, inputs, tuple(self.outputs()), weights, self.ranges(), self.file, self.data, self.notes
+            body, inputs, outputs, weights, self.ranges(), self.examples(), self.file, self.data, self.notes
         )  # fmt: skip
+
+    def examples(self) -> dict[str, int]:
+        metas = self.module["graph"]["tensor_values"].values()
+        sizes = [size["as_expr"] for meta in metas for size in meta["sizes"] if "as_expr" in size]
+        given = {symbols.name_of(str(size["expr_str"])): (size.get("hint") or {}).get("as_int") for size in sizes}
+        return {name: int(hint) for name, hint in given.items() if isinstance(name, str) and isinstance(hint, int)}
 
     def ranges(self) -> dict[str, tuple[int, int | None]]:
         found = {}

@@ -6,9 +6,11 @@ It is untrusted. It is parsed here, and only expressions of known functions over
 from __future__ import annotations
 
 import ast
+import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 from netglot.ir.types import Dim
@@ -98,12 +100,47 @@ def size(item: Mapping[str, Any]) -> Dim:
 
 
 def name_of(text: str) -> Dim:
+    """The name of a symbol, a number, or None for an expression."""
     node = checked(text)
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Symbol" and node.args:
-        first = node.args[0]
-        return str(first.value) if isinstance(first, ast.Constant) else None
     if isinstance(node, ast.Constant) and isinstance(node.value, int):
         return int(node.value)
-    return None
+    return _symbol(node) or None
+
+
+def _symbol(node: ast.expr) -> str:
+    if (
+        isinstance(node, ast.Call)
+        and _called(node) == "Symbol"
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    ):
+        return str(node.args[0].value)
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def evaluated(text: str, sizes: Mapping[str, int]) -> int:
+    """What an expression of sizes comes to; ValueError where it has functions that sizes of inputs do not have."""
+    return _value(checked(text), sizes)
+
+
+_OPERATORS: dict[str, Callable[..., int]] = {
+    "Add": lambda *terms: sum(terms), "Mul": lambda *factors: prod(factors), "Pow": pow, "Max": max, "Min": min,
+    "FloorDiv": operator.floordiv, "Mod": operator.mod, "Integer": int, "Sub": operator.sub, "Mult": operator.mul,
+}  # fmt: skip
+
+
+def _value(node: ast.expr, sizes: Mapping[str, int]) -> int:
+    if isinstance(node, ast.Constant) and isinstance(node.value, int):
+        return node.value
+    name = _symbol(node)
+    if name in sizes:
+        return sizes[name]
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return -_value(node.operand, sizes)
+    parts = [node.left, node.right] if isinstance(node, ast.BinOp) else getattr(node, "args", [])
+    kind = (
+        type(node.op).__name__ if isinstance(node, ast.BinOp) else _called(node) if isinstance(node, ast.Call) else ""
+    )
+    if kind not in _OPERATORS:
+        raise ValueError(f"the size '{ast.unparse(node):.80}' can't be computed")
+    return _OPERATORS[kind](*(_value(part, sizes) for part in parts))
