@@ -1,4 +1,4 @@
-"""Rows of netglot/frontends/pytorch/operators/elementwise.py."""
+"""Rows of netglot/frontends/pytorch/operators/elementwise.py and functions.py."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from netglot.frontends.pytorch.operators import (  # noqa: F401
     cumulative,
     elementwise,
     embedding,
+    functions,
     indexing,
     joining,
     linalg,
