@@ -16,10 +16,10 @@ from netglot.frontends.options import TensorSpec
 from netglot.ir.graph import Graph
 from netglot.runtimes.onnxruntime import OnnxRuntime
 from tests import mxnet_oracle
+from tests.close import assert_equal
 from tests.mxnet_ops.random import DRAWN
 from tests.mxnet_ops.table import Node, Row, symbol_json
 from tests.ops.table import In
-from tests.test_mxnet_ops import assert_equal
 
 Body = tuple[Sequence[Node], Sequence[tuple[int, int]]]
 

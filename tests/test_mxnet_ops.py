@@ -15,6 +15,7 @@ from netglot.ir.graph import Graph
 from netglot.registry import registry
 from netglot.runtimes.onnxruntime import OnnxRuntime
 from tests import mxnet_oracle
+from tests.close import assert_equal
 from tests.mxnet_ops.random import DRAWN
 from tests.mxnet_ops.table import Row, all_rows
 from tests.targets import TARGETS
@@ -43,20 +44,6 @@ def read(folder: Path, fed: dict[str, np.ndarray], dynamic: bool = False) -> Gra
     shapes = {name: ("batch", *array.shape[1:]) if dynamic else array.shape for name, array in fed.items()}
     specs = {name: TensorSpec(shape, fed[name].dtype) for name, shape in shapes.items()}
     return load(folder / "row-symbol.json", inputs=specs)
-
-
-def assert_equal(actual: np.ndarray, wanted: np.ndarray, rtol: float) -> None:
-    assert actual.dtype == wanted.dtype
-    assert actual.shape == wanted.shape
-    if wanted.dtype.kind != "f":
-        np.testing.assert_array_equal(actual, wanted)
-        return
-    np.testing.assert_array_equal(np.isnan(actual), np.isnan(wanted))
-    finite = np.isfinite(wanted)
-    np.testing.assert_array_equal(actual[~finite & ~np.isnan(wanted)], wanted[~finite & ~np.isnan(wanted)])
-    scale = max(1e-30, float(np.abs(wanted[finite]).max(initial=0)))
-    error = float(np.abs(actual[finite] - wanted[finite]).max(initial=0))
-    assert error <= rtol * scale, f"differs by {error / scale:.2e} of the largest value"
 
 
 # What is tested by whole models in other files.

@@ -13,6 +13,7 @@ import netglot.frontends.pytorch  # noqa: F401  (registers)
 from netglot.frontends.pytorch.reader import ASSERTIONS, to_graph
 from netglot.registry import registry
 from netglot.runtimes.onnxruntime import OnnxRuntime
+from tests.close import assert_equal
 from tests.pytorch_ops.table import Built, Row, all_rows, build
 from tests.targets import TARGETS
 
@@ -38,21 +39,6 @@ def assert_runs(built: Built, feed: dict[str, np.ndarray], row: Row) -> None:
     found = OnnxRuntime(graph).run(feed)
     for value, wanted in zip(graph.outputs, built.expected, strict=True):
         assert_equal(found[value.name], wanted, row.rtol)
-
-
-def assert_equal(actual: np.ndarray, wanted: np.ndarray, rtol: float) -> None:
-    assert actual.dtype == wanted.dtype
-    assert actual.shape == wanted.shape
-    if wanted.dtype.kind in "biuSO":
-        np.testing.assert_array_equal(actual, wanted)
-        return
-    actual, wanted = actual.astype(np.float64), wanted.astype(np.float64)
-    np.testing.assert_array_equal(np.isnan(actual), np.isnan(wanted))
-    finite = np.isfinite(wanted)
-    np.testing.assert_array_equal(actual[~finite & ~np.isnan(wanted)], wanted[~finite & ~np.isnan(wanted)])
-    scale = max(1e-30, float(np.abs(wanted[finite]).max(initial=0)))
-    error = float(np.abs(actual[finite] - wanted[finite]).max(initial=0))
-    assert error <= rtol * scale, f"differs by {error / scale:.2e} of the largest value"
 
 
 # Registered names that no single call on tensors can say; tested by whole programs in the file that is named.

@@ -14,7 +14,7 @@ from netglot.convert import load
 from netglot.errors import UnsupportedError
 from netglot.ir.graph import Graph
 from netglot.runtimes.onnxruntime import OnnxRuntime
-from tests.test_tensorflow_ops import assert_equal
+from tests.close import assert_equal
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from netglot.convert import load
 from netglot.registry import registry
 from netglot.runtimes.onnxruntime import OnnxRuntime
+from tests.close import assert_equal
 from tests.targets import TARGETS
 from tests.tensorflow_ops.table import Row, all_rows, build
 
@@ -31,20 +31,6 @@ def test_row(row: Row, tmp_path: Path) -> None:
         found = TARGETS[target](load(tmp_path / "row.pb", outputs=names), used, tmp_path)
         for name, wanted in zip(names, expected, strict=True):
             assert_equal(found[name], wanted, row.rtol)
-
-
-def assert_equal(actual: np.ndarray, wanted: np.ndarray, rtol: float) -> None:
-    assert actual.dtype == wanted.dtype
-    assert actual.shape == wanted.shape
-    if wanted.dtype.kind not in "fc":
-        np.testing.assert_array_equal(actual, wanted)
-        return
-    np.testing.assert_array_equal(np.isnan(actual), np.isnan(wanted))
-    finite = np.isfinite(wanted)
-    np.testing.assert_array_equal(actual[~finite & ~np.isnan(wanted)], wanted[~finite & ~np.isnan(wanted)])
-    scale = max(1e-30, float(np.abs(wanted[finite]).max(initial=0)))
-    error = float(np.abs(actual[finite] - wanted[finite]).max(initial=0))
-    assert error <= rtol * scale, f"differs by {error / scale:.2e} of the largest value"
 
 
 # What is no computation, or is tested by whole models in other files.
