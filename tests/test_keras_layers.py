@@ -367,11 +367,6 @@ def several() -> Iterator[Row]:
 FAMILIES = (convolutions, pooling, padding, normalization, core, merging, preprocessing, several)
 ROWS = [one for family in FAMILIES for one in family()]
 
-# Rows that TFLite can't have, by what its backend says.
-NOT_TFLITE: dict[str, str] = {
-    "EinsumDense-5x6-equation=abc,bcd->abd": "Einsum",
-}
-
 
 @pytest.fixture(scope="module")
 def keras() -> ModuleType:
@@ -393,7 +388,7 @@ def saved(model: Any, folder: Path) -> Path:
     return path
 
 
-def run_both(model: Any, path: Path, feed: list[np.ndarray], folder: Path, rtol: float, refused: str | None) -> None:
+def run_both(model: Any, path: Path, feed: list[np.ndarray], folder: Path, rtol: float) -> None:
     from netglot.frontends.keras import load
 
     expected = np.asarray(model(feed if len(feed) > 1 else feed[0], training=False))
@@ -402,10 +397,6 @@ def run_both(model: Any, path: Path, feed: list[np.ndarray], folder: Path, rtol:
     (found,) = run_onnx(graph, inputs, folder).values()
     assert_close(found, expected, rtol)
     fixed = run(load(path, options=LoadOptions(batch=BATCH)), COMMON, check=True)
-    if refused is not None:
-        with pytest.raises(UnsupportedError, match=refused):
-            run_tflite(fixed, inputs, folder)
-        return
     (found,) = run_tflite(fixed, inputs, folder).values()
     assert_close(found, expected, max(rtol, 2e-5))
 
@@ -413,8 +404,7 @@ def run_both(model: Any, path: Path, feed: list[np.ndarray], folder: Path, rtol:
 @pytest.mark.parametrize("one", ROWS, ids=lambda one: one.id)
 def test_row(keras: ModuleType, one: Row, tmp_path: Path) -> None:
     model = one.model(keras)
-    refused = next((reason for key, reason in NOT_TFLITE.items() if one.id.startswith(key)), None)
-    run_both(model, saved(model, tmp_path), one.feed(), tmp_path, one.rtol, refused)
+    run_both(model, saved(model, tmp_path), one.feed(), tmp_path, one.rtol)
 
 
 # --------------------------------------------------------------- fused operators
@@ -560,7 +550,7 @@ def tf_keras() -> ModuleType:
 def test_legacy(tf_keras: ModuleType, one: Row, form: str, tmp_path: Path) -> None:
     model = one.model(tf_keras)
     model.save(tmp_path / form)
-    run_both(model, tmp_path / form, one.feed(), tmp_path, one.rtol, None)
+    run_both(model, tmp_path / form, one.feed(), tmp_path, one.rtol)
 
 
 # ---------------------------------------------------------------------- refused
