@@ -133,6 +133,12 @@ def test_pickles_that_are_none(data: bytes, tmp_path: Path) -> None:
     assert_refused(archive(tmp_path, **{"data.pkl": data}))
 
 
+def test_a_key_that_takes_for_ever_to_hash(tmp_path: Path) -> None:
+    """A tuple of itself twice, sixty times over, through the memo."""
+    twice = b"".join(b"q%c0h%ch%c\x86" % (i, i, i) for i in range(60))
+    assert_refused(archive(tmp_path, **{"data.pkl": b"\x80\x02})" + twice + b"K\x01s."}))
+
+
 def test_deep_and_wide_pickles(tmp_path: Path) -> None:
     deep = b"\x80\x02" + b"]" * 200_000 + b"a" * 199_999 + b"."
     assert_refused(archive(tmp_path, **{"data.pkl": deep}))

@@ -133,6 +133,8 @@ class _Machine:
         target = self.stack[-1]
         if not isinstance(target, dict) or len(items) % 2:
             raise TypeError("what is filled is no dict")
+        if not all(isinstance(key, (str, int, float)) for key in items[::2]):  # to hash nested tuples may take for ever
+            raise TypeError("a dict whose keys are no texts or numbers")
         target.update(zip(items[::2], items[1::2], strict=True))
 
     def call(self) -> None:
