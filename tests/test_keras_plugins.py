@@ -155,7 +155,7 @@ def test_a_model_in_memory(tmp_path: Path, make: Any) -> None:
 
 @pytest.mark.parametrize("item", [None, 3, object(), {"a": 1}])
 def test_what_is_no_model(item: Any) -> None:
-    with pytest.raises(ConversionError, match="neither a file's name nor a Keras model"):
+    with pytest.raises(ConversionError, match="neither a file's name nor a model of Keras"):
         netglot.load(item)
 
 

@@ -279,10 +279,11 @@ for file in sys.argv[1:]:
         pytorch.load(Path(file), options=LoadOptions(inputs={"x": TensorSpec((2, 3))}))
     except ConversionError as error:
         print(type(error).__name__)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux says the memory of a process alone")
 def test_in_little_memory(tmp_path: Path) -> None:
     files = []
     bodies = ["a = [1]\nfor i in range(99):\n  a = torch.add(a, a)\nreturn x", "return torch.mul([x], 99999999)",

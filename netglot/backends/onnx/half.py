@@ -19,7 +19,8 @@ LARGEST = float(np.finfo(HALF).max)
 def to_half(graph: Graph) -> None:
     """Makes `graph` compute in float16 wherever the operator's schema lets it.
 
-    A node stays in float32 if it has a constant that float16 can't hold (a mask of -1e9, say); Casts stand between.
+    A node stays in float32 if it has a constant that float16 can't hold (a mask of -1e9, say), or if ONNX Runtime has
+    no kernel for it; Casts stand between.
     Raises UnsupportedError with every If, Loop and Scan.
     """
     nodes = graph.nodes()
@@ -45,7 +46,7 @@ class _Halver:
 
     def convert(self, node: Node) -> None:
         with self.g.at(node.origin):
-            to = self.half if all(map(_fits_half, node.inputs)) else self.full
+            to = self.half if _has_half(node) and all(map(_fits_half, node.inputs)) else self.full
             inputs = [value if value is None else to(value, formal) for value, formal in _with_formals(node)]
         self.g.graph.set_inputs(node, inputs)
         results = infer(node.op, node.domain, node.attributes, inputs, len(node.outputs), node.origin)
@@ -87,6 +88,11 @@ def _with_formals(node: Node) -> list[tuple[Value | None, Formal]]:
     found = signature(node.op, node.domain, OPSET)
     assert found is not None
     return [(value, found.inputs[min(i, len(found.inputs) - 1)]) for i, value in enumerate(node.inputs)]
+
+
+def _has_half(node: Node) -> bool:
+    """ONNX Runtime's scatters reduce no halves."""
+    return not node.op.startswith("Scatter") or node.attributes.get("reduction", "none") in ("none", b"none")
 
 
 def _fits_half(value: Value | None) -> bool:
