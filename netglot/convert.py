@@ -316,7 +316,7 @@ def _open(source: Model, graph: Graph | None = None) -> Runtime:
         except ConversionError as error:
             if source.format.name != "pytorch":
                 raise
-            why = f"; {error.problems[0].what}"  # an operator of a library that is not here, say
+            why = f"; {error.problems[0].what:.160}"  # an operator of a library that is not here, say
     from netglot.runtimes.onnxruntime import OnnxRuntime
 
     runtime = OnnxRuntime(graph if graph is not None else _load(source))
