@@ -344,3 +344,13 @@ def test_a_long_chain_is_read_in_linear_time(tmp_path: Path) -> None:
     graph["outputs"] = [tensor(names[-1])]
     data["graph_module"]["signature"]["output_specs"] = [{"user_output": {"arg": tensor(names[-1])}}]
     assert len(load(archive(tmp_path / "net.pt2", data)).nodes()) == 20_001
+
+
+def test_sizes_are_computed() -> None:
+    symbol = "Symbol('s1', positive=True, integer=True)"
+    for text, wanted in ((f"Add({symbol}, 2)", 7), (f"Mul(2, {symbol})", 10), ("2*s1 - 1", 9), ("FloorDiv(s1, 2)", 2),
+                         ("s1**2", 25), ("-s1 + 8", 3)):  # fmt: skip
+        assert symbols.evaluated(text, {"s1": 5}) == wanted
+    for text in ("Where(s1, 1, 2)", "s2 + 1", "s1 < 3"):
+        with pytest.raises(ValueError, match="can't be computed"):
+            symbols.evaluated(text, {"s1": 5})

@@ -72,7 +72,10 @@ class PyTorch(Runtime):
         chosen = {name: within(*limits, sample) for name, limits in program.ranges.items() if name.isidentifier()}
         chosen |= {name: size for name, size in program.examples.items() if sample == 0}
         dims = {dim for tensor in self.inputs for dim in tensor.shape if isinstance(dim, str)} - set(chosen)
-        return chosen | {dim: symbols.evaluated(dim, chosen) for dim in dims}
+        for dim in dims:
+            with suppress(ValueError, ArithmeticError):  # what can't be computed is left open, as any unknown size
+                chosen[dim] = symbols.evaluated(dim, chosen)
+        return chosen
 
     def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
         """The outputs by name. What the program changes in place (weights, inputs) is changed in copies.
