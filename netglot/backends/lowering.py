@@ -102,3 +102,13 @@ def attributes(operator: Operator, node: Node) -> dict[str, Any]:
 
 def _same(a: Any, b: Any) -> bool:
     return bool(np.array_equal(a, b)) if a is not None and b is not None else a is b
+
+
+def padded_places(indices: np.ndarray, size: int, mode: str) -> np.ndarray:
+    """Indices outside 0...size - 1 brought inside, as Pad's modes say."""
+    if mode == "edge":
+        return np.clip(indices, 0, size - 1)
+    if mode == "wrap":
+        return indices % size
+    period = max(1, 2 * (size - 1))
+    return size - 1 - np.abs(size - 1 - indices % period)

@@ -68,6 +68,14 @@ class FoldingBuilder(Builder):
             return None  # the type wraps around; what that comes to is computed
         return [np.array(contents, values[0].dtype).reshape(values[0].sizes)]
 
+    def plain(self, op: str, *inputs: Value, **attributes: Any) -> Any:
+        """Adds a node that stays, even where its result is known."""
+        return Builder.op(self, op, inputs, **attributes)
+
+    def cast(self, x: Value, dtype: Any) -> Value:
+        """`x` as `dtype` (a NumPy dtype); itself where it is that already."""
+        return x if x.dtype == np.dtype(dtype) else self.Cast(x, to=types.to_onnx(np.dtype(dtype)))
+
     # ----------------------------------------------------------------- contents
 
     def contents(self, value: Value | None) -> tuple[Dim, ...] | None:

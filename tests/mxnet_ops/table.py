@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tests.ops.table import In, random
+from tests.rows import rows_of
 
 
 @dataclass(frozen=True)
@@ -94,13 +95,4 @@ def symbol_json(nodes: Sequence[Node], heads: Sequence[tuple[int, int]]) -> str:
 
 
 def all_rows() -> list[Row]:
-    from importlib import import_module
-    from pkgutil import iter_modules
-
-    import tests.mxnet_ops as package
-
-    modules = [import_module(f"{package.__name__}.{info.name}") for info in iter_modules(package.__path__)]
-    rows = [row for module in modules for row in getattr(module, "ROWS", ())]
-    ids = [row.id for row in rows]
-    assert len(ids) == len(set(ids)), f"two rows of one name: {sorted(i for i in set(ids) if ids.count(i) > 1)}"
-    return rows
+    return rows_of("tests.mxnet_ops")

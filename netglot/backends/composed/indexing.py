@@ -7,7 +7,7 @@ from math import prod
 import numpy as np
 
 from netglot.backends.composed.driver import Composer, composition
-from netglot.backends.lowering import NotMappedError
+from netglot.backends.lowering import NotMappedError, padded_places
 from netglot.ir.graph import Node, Value
 from netglot.ir.types import to_onnx
 
@@ -158,18 +158,8 @@ def pad(g: Composer, x: Value, pads: Value, fill: Value | None, axes: Value | No
     for axis, (before, after) in zip(chosen, pads.array.reshape(2, -1).T.tolist(), strict=True):
         if before or after:
             indices = np.arange(-before, x.sizes[axis] + after)
-            result = g.Gather(result, _inside(indices, x.sizes[axis], mode), axis=axis)
+            result = g.Gather(result, padded_places(indices, x.sizes[axis], mode), axis=axis)
     return result
-
-
-def _inside(indices: np.ndarray, size: int, mode: str) -> np.ndarray:
-    """Indices outside 0...size - 1 brought inside, as Pad's modes say."""
-    if mode == "edge":
-        return np.clip(indices, 0, size - 1)
-    if mode == "wrap":
-        return indices % size
-    period = max(1, 2 * (size - 1))
-    return size - 1 - np.abs(size - 1 - indices % period)
 
 
 @composition("Size")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as tfl
 
-from netglot.backends.lowering import NotMappedError
+from netglot.backends.lowering import NotMappedError, padded_places
 from netglot.backends.tflite.context import OPEN, Ints, Side, TFLiteBuilder, physical_permutation, tflite_op
 from netglot.backends.tflite.sides import alike, const_ints, gathering, reshaping
 from netglot.ir.graph import Value
@@ -144,18 +144,8 @@ def pad_by_index(m: TFLiteBuilder, x: Value, around: list[tuple[int, int]], mode
     for axis, (before, after) in enumerate(around):
         if before or after:
             indices = np.arange(-before, m.shape(x)[axis] + after)
-            result = gathered(m, result, _wrapped(indices, m.shape(x)[axis], mode), axis)
+            result = gathered(m, result, padded_places(indices, m.shape(x)[axis], mode), axis)
     m.finish(result, y)
-
-
-def _wrapped(indices: np.ndarray, size: int, mode: str) -> np.ndarray:
-    """Indices outside 0...size - 1 brought inside, as Pad's modes say."""
-    if mode == "edge":
-        return np.clip(indices, 0, size - 1)
-    if mode == "wrap":
-        return indices % size
-    period = max(1, 2 * (size - 1))
-    return size - 1 - np.abs(size - 1 - indices % period)
 
 
 def gathered(m: TFLiteBuilder, x: int, indices: np.ndarray, axis: int) -> int:

@@ -10,9 +10,8 @@ import numpy as np
 from netglot.errors import ConversionError, Origin, UnsupportedError
 from netglot.frontends.folding import FoldingBuilder
 from netglot.frontends.mxnet.symbol import Layer
-from netglot.ir.builder import Builder
 from netglot.ir.graph import Graph, Value
-from netglot.ir.types import Dim, text, to_onnx
+from netglot.ir.types import Dim, text
 from netglot.registry import registry
 
 if TYPE_CHECKING:
@@ -98,14 +97,6 @@ class MXNetBuilder(FoldingBuilder):
     def unsupported(self, what: str, hint: str = "") -> UnsupportedError:
         """The error for a mode of an operator that can't be expressed; all of them are reported together."""
         return UnsupportedError(f"{self.layer.op}: {what}", self.origin, hint)
-
-    def cast(self, x: Value, dtype: Any) -> Value:
-        """`x` as `dtype` (a NumPy dtype); itself where it is that already."""
-        return x if x.dtype == np.dtype(dtype) else self.Cast(x, to=to_onnx(np.dtype(dtype)))
-
-    def plain(self, op: str, *inputs: Value, **attributes: Any) -> Any:
-        """Adds a node that stays, even where its result is known."""
-        return Builder.op(self, op, inputs, **attributes)
 
     def axis(self, x: Value, axis: int) -> int:
         """`axis` counted from the front; ConversionError where x has no such axis."""

@@ -12,9 +12,8 @@ from netglot.errors import UnsupportedError
 from netglot.frontends.folding import FoldingBuilder
 from netglot.frontends.pytorch.program import Meta
 from netglot.frontends.pytorch.promotion import result_type
-from netglot.ir.builder import Builder
 from netglot.ir.graph import Graph, Value
-from netglot.ir.types import Dim, to_onnx
+from netglot.ir.types import Dim
 from netglot.registry import registry
 
 if TYPE_CHECKING:
@@ -98,10 +97,6 @@ class TorchBuilder(FoldingBuilder):
 
     # ----------------------------------------------------------------- types
 
-    def cast(self, x: Value, dtype: Any) -> Value:
-        """`x` as `dtype` (a NumPy dtype); itself where it is that already."""
-        return x if x.dtype == np.dtype(dtype) else self.Cast(x, to=to_onnx(np.dtype(dtype)))
-
     def number(self, x: Operand, dtype: Any) -> Value:
         """`x`, a number or a tensor, as a tensor of `dtype`; a number becomes a scalar constant."""
         return self.cast(x, dtype) if isinstance(x, Value) else self.constant(np.array(x).astype(dtype))
@@ -123,10 +118,6 @@ class TorchBuilder(FoldingBuilder):
     def is_number(self, x: Operand) -> bool:
         """Whether `x` is a number for torch, known or computed by the network."""
         return not isinstance(x, Value) or x in self._numbers
-
-    def plain(self, op: str, *inputs: Value, **attributes: Any) -> Any:
-        """Adds a node that stays, even where its result is known."""
-        return Builder.op(self, op, inputs, **attributes)
 
     # ----------------------------------------------------------------- sizes
 

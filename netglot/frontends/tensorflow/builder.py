@@ -10,9 +10,8 @@ import numpy as np
 
 from netglot.errors import UnsupportedError
 from netglot.frontends.folding import FoldingBuilder
-from netglot.ir.builder import Builder
 from netglot.ir.graph import Graph, Value
-from netglot.ir.types import Shape, channels_last, inverse, to_onnx
+from netglot.ir.types import Shape, channels_last, inverse
 from netglot.registry import registry
 
 if TYPE_CHECKING:
@@ -81,14 +80,6 @@ class TFBuilder(FoldingBuilder):
     def from_first(self, y: Value, data_format: str) -> Value:
         """The inverse of `to_first`."""
         return y if data_format.startswith("NC") else self.Transpose(y, perm=channels_last(y.rank))
-
-    def cast(self, x: Value, dtype: Any) -> Value:
-        """`x` as `dtype` (a NumPy dtype); itself where it is that already."""
-        return x if x.dtype == np.dtype(dtype) else self.Cast(x, to=to_onnx(np.dtype(dtype)))
-
-    def plain(self, op: str, *inputs: Value, **attributes: Any) -> Any:
-        """Adds a node that stays, even where its result is known."""
-        return Builder.op(self, op, inputs, **attributes)
 
     def axis(self, x: Value, axis: int) -> int:
         """`axis` counted from the front; UnsupportedError where x has no such axis."""

@@ -85,25 +85,13 @@ def convolution(
     )  # fmt: skip
 
 
-@aten("_convolution")
+@aten("_convolution", "_convolution.deprecated")
 def internal_convolution(
     g: TorchBuilder, x: Value, weight: Value, bias: Value | None, *, stride: Sizes, padding: Sizes, dilation: Sizes,
     transposed: bool, output_padding: Sizes, groups: Size, benchmark: bool, deterministic: bool, cudnn_enabled: bool,
-    allow_tf32: bool,
+    allow_tf32: bool = True,
 ) -> Value:  # fmt: skip
-    """The flags choose among kernels and change nothing else."""
-    return convolution(
-        g, x, weight, bias, stride=stride, padding=padding, dilation=dilation, transposed=transposed,
-        output_padding=output_padding, groups=groups,
-    )  # fmt: skip
-
-
-@aten("_convolution.deprecated")
-def deprecated_convolution(
-    g: TorchBuilder, x: Value, weight: Value, bias: Value | None, *, stride: Sizes, padding: Sizes, dilation: Sizes,
-    transposed: bool, output_padding: Sequence[int], groups: Size, benchmark: bool, deterministic: bool,
-    cudnn_enabled: bool,
-) -> Value:  # fmt: skip
+    """The flags choose among kernels and change nothing else; the deprecated form has one less."""
     return convolution(
         g, x, weight, bias, stride=stride, padding=padding, dilation=dilation, transposed=transposed,
         output_padding=output_padding, groups=groups,

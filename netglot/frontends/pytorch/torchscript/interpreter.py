@@ -393,7 +393,7 @@ def _called(run: Interpreter, name: str, found: Any, args: list[Any], kwargs: di
 
 
 def call(run: Interpreter, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    """A call of `torch.f`, `ops.prim.f` or `ops.library.f`."""
+    """A call of `torch.f`, `ops.prim.f`, or `ops.NAME.f` of another namespace."""
     operator = name.removeprefix("ops.").replace("torch.", "aten.", 1) if name[:6] == "torch." else name[4:]
     space, _, short = operator.rpartition(".")
     if space in ("", "aten", "prim") or name in builtins.NAMES:
