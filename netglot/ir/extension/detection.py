@@ -1,27 +1,17 @@
-"""Operators of the `netglot` domain: what ONNX has no operator for and what every target has a kernel for.
-
-Each is declared by one class: its schema is read from `run`, the NumPy reference (positional parameters are inputs,
-keyword-only ones attributes), `infer` gives the outputs' types, and `expand` writes it with ONNX operators, for
-runtimes that know only those. Keep this list short: what can be composed from ONNX operators is composed.
-"""
+"""Detection: suppression with an output of fixed size."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from onnx import defs
 
-from netglot.ir import types
 from netglot.ir.graph import Value
+from netglot.ir.schema import Result
 
 if TYPE_CHECKING:
     from netglot.ir.builder import Builder
-
-Result = tuple[np.dtype | None, types.Shape | None]
 
 
 class BoxNms:
@@ -70,38 +60,3 @@ def _overlap(a: np.ndarray, b: np.ndarray) -> float:
     shared = float(np.prod(np.maximum(np.minimum(high_a, high_b) - np.maximum(low_a, low_b), 0)))
     union = float(np.prod(high_a - low_a) + np.prod(high_b - low_b)) - shared
     return shared / union if union > 0 else 0.0
-
-
-OPERATORS: Mapping[str, Any] = {"BoxNms": BoxNms}
-
-
-@cache
-def schema(op: str) -> defs.OpSchema | None:
-    """An ONNX schema made from the signature of the operator's `run`, or None if there is no such operator."""
-    if op not in OPERATORS:
-        return None
-    parameters = inspect.signature(OPERATORS[op].run).parameters.values()
-    positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-    return defs.OpSchema(
-        op, "netglot", 1, OPERATORS[op].__doc__,
-        inputs=[_formal(p.name, optional=p.default is not p.empty) for p in positional],
-        outputs=[_formal(name, optional=False) for name in OPERATORS[op].outputs],
-        attributes=[_attribute(p) for p in parameters if p.kind is p.KEYWORD_ONLY],
-    )  # fmt: skip
-
-
-def _formal(name: str, *, optional: bool) -> defs.OpSchema.FormalParameter:
-    options = defs.OpSchema.FormalParameterOption
-    option = options.Optional if optional else options.Single
-    return defs.OpSchema.FormalParameter(name, "tensor(float)", param_option=option)
-
-
-def _attribute(parameter: inspect.Parameter) -> defs.OpSchema.Attribute:
-    kinds = defs.OpSchema.AttrType
-    by_annotation = {"int": kinds.INT, "float": kinds.FLOAT, "str": kinds.STRING}
-    kind = by_annotation.get(str(parameter.annotation), kinds.INTS)
-    return defs.OpSchema.Attribute(parameter.name, kind, required=parameter.default is parameter.empty)
-
-
-def infer(op: str, attributes: Mapping[str, Any], inputs: Sequence[Value | None]) -> list[Result]:
-    return list(OPERATORS[op].infer(inputs, **attributes))
