@@ -31,11 +31,11 @@ _BOUNDS = ("Relu", "Clip", "Min", "Max")
 
 
 def _merge(graph: Graph, node: Node) -> bool:
-    x, outer = _bounded(node)
+    x, outer = bounded(node)
     inner_node = producer(graph, x, *_BOUNDS)
     if x is None or outer is None or inner_node is None or only_reader(graph, x) is not node:
         return False
-    source, inner = _bounded(inner_node)
+    source, inner = bounded(inner_node)
     if source is None or inner is None or inner.low > inner.high:
         return False
     g = Builder(graph)
@@ -52,7 +52,7 @@ def _write(g: Builder, x: Value, bounds: Range) -> Value:
     return g.Clip(x, *limits)
 
 
-def _bounded(node: Node) -> tuple[Value | None, Range | None]:
+def bounded(node: Node) -> tuple[Value | None, Range | None]:
     """What `node` bounds and by what, if it does so by constants."""
     x = node.inputs[0]
     if x is None or x.dtype is None or x.dtype.kind != "f":
