@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import platform
 import sys
+import zlib
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +41,24 @@ def run_cpp(graph: Graph, inputs: Arrays, folder: Path) -> dict[str, np.ndarray]
     from netglot.runtimes.compiled import CompiledCpp
 
     save(graph, folder / "cpp")
-    flags = ["-O0", "-Wall", "-Wextra", "-Werror"]  # unoptimised: the compiler takes most of the time here
+    flags = ["-O0", "-Wall", "-Wextra", "-Werror", f"-DNETGLOT_ONLY={_level(graph)}"]  # compiling takes the time
     return CompiledCpp(folder / "cpp", flags, cache=folder.parent).run(inputs)
+
+
+def _level(graph: Graph) -> int:
+    """A level of instructions that this machine has; another for each graph, so that all have their turn."""
+    here = cpp_levels()
+    return here[zlib.crc32(graph.name.encode() + str(len(graph.nx)).encode()) % len(here)]
+
+
+@cache
+def cpp_levels() -> list[int]:
+    """The levels (runtime/isa.h) of this machine's processor."""
+    if platform.machine() != "x86_64":
+        return [0]
+    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    has_avx2, has_avx512 = " avx2 " in flags and " fma " in flags, " avx512dq " in flags and " avx512vl " in flags
+    return [0] + [1] * has_avx2 + [2] * has_avx512
 
 
 def run_coreml(graph: Graph, inputs: Arrays, folder: Path) -> dict[str, np.ndarray]:

@@ -83,7 +83,7 @@ def _tensor(item: Any) -> Tensor:
 
 def _cached(folder: Path, compiler: str, flags: Sequence[str], cache: Path) -> Path:
     """The program for this content, compiler and flags; built if it is not there yet."""
-    sources = [path for path in folder.iterdir() if path.suffix in (".h", ".cpp", ".txt")]
+    sources = [path for path in folder.iterdir() if path.suffix in (".h", ".cpp", ".txt", ".bin")]
     home = cache / _digest(sources, [compiler, *flags])
     program = home / "run"
     if program.exists():
@@ -132,7 +132,7 @@ def _build(folder: Path, built: Path, compiler: str, flags: Sequence[str]) -> No
         _call(["cmake", "--build", str(built), "--parallel", str(os.cpu_count() or 1)], "it does not compile")
         return
     for source in sorted(folder.glob("*.cpp")):
-        _compile(source, built, [compiler, "-std=c++17", *(flags or ["-O3"])])
+        _compile(source, built, [compiler, "-std=c++17", *(flags or ["-O2"]), "-I", str(folder)])
     _call([compiler, *flags, "-o", str(built / "run"), *map(str, built.glob("*.o"))], "it does not link")
 
 
@@ -142,7 +142,7 @@ def _compile(source: Path, built: Path, command: Sequence[str]) -> None:
     if source.name != SHARED:
         _call([*command, "-c", "-o", str(target), str(source)], "it does not compile")
         return
-    parts = [source, *(source.parent / name for name in ("npy.h", "tensor.h"))]
+    parts = [source, *(source.parent / name for name in ("npy.h", "tensor.h", "parallel.h"))]
     kept = built.parent.parent / f"{_digest(parts, command)}.o"
     if not kept.exists():
         _call([*command, "-c", "-o", str(target), str(source)], "it does not compile")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -14,37 +15,39 @@ from netglot.backends.cpp.literals import c_type, literal
 from netglot.backends.cpp.memory import Memory
 from netglot.backends.cpp.names import Names
 from netglot.backends.cpp.nest import Ints, Walk, broadcast, nest, strides
-from netglot.backends.lowering import NotMappedError
 from netglot.ir.graph import Graph, Node, Value
+from netglot.passes.layout import Ends, Side
 from netglot.registry import Operator, registry
 
 if TYPE_CHECKING:
     from netglot.registry import Function
 
 _LETTERS = "abcdefgh"
-_TAKEN = ("inputs", "outputs", "arena", "at", "weights", "Inputs", "Outputs", "Tensor", "Model")
+_TAKEN = ("run", "parallel", "netglot", "Run", "Inputs", "Outputs", "Tensor", "Model")
 
 
 def cpp_op(
-    *ops: str, in_place: bool = False, view: bool = False, override: bool = False
-) -> Callable[[Function], Function]:
+    *ops: str, layout: Ends | Callable[[Node], Ends] = Side.FIRST, in_place: bool | tuple[int, ...] = False,
+    view: bool = False, override: bool = False,
+) -> Callable[[Function], Function]:  # fmt: skip
     """Registers a function for ONNX operators: it returns the C++ statements that compute the node.
 
-    `in_place`: every element of every input of the output's size is read for the last time before the output's element
-    at the same place is written, so the output may take the memory of such an input. `view`: the output is the first
-    input under another shape, so it needs neither memory nor code (the function is called only where a copy can't be
-    avoided).
+    `layout`: how the function wants its images stored; one that takes whatever suits its neighbours (Side.FREE) walks
+    them by m.read and m.write, or looks at `Value.layout`. `in_place`: every element of every input of the output's
+    size (or of the inputs of these indices) is read for the last time before the output's element at the same place is
+    written, so the output may take the memory of such an input. `view`: the output is the first input under another
+    shape, so it needs neither memory nor code (the function is called only where a copy can't be avoided).
     """
-    return registry.add("cpp", *ops, override=override, in_place=in_place, view=view)
+    return registry.add("cpp", *ops, override=override, layout=layout, in_place=in_place, view=view)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Local:
-    """A pointer into the arena that a statement declares."""
+    """A pointer into the arena (to `place`, a Buffer) or into the weights (to `place`, an index of constants)."""
 
     name: str
     type: str
-    buffer: Buffer
+    place: Buffer | int
 
 
 @dataclass
@@ -53,66 +56,81 @@ class Statement:
 
     node: Node | None
     text: str
-    locals: list[Local] = field(default_factory=list)
+    locals: list[Local]
 
 
 class CppBuilder:
-    """One model while it is written: its statements, the constants they read, and the memory they need."""
+    """One model while it is written: its statements, the constants they read, and the memory they need.
 
-    def __init__(self, graph: Graph) -> None:
+    `threads`: how many tasks of a layer may run at once, each with scratch memory of its own. `exact`: whether sums may
+    not be rearranged (no Winograd convolutions).
+    """
+
+    def __init__(self, graph: Graph, threads: int = 1, exact: bool = False) -> None:
+        self.threads, self.exact = threads, exact
         self.memory = Memory(graph)
         self.statements: list[Statement] = []
-        self.constants: dict[str, np.ndarray] = {}
+        self.constants: list[np.ndarray] = []
         self.inputs = _members(graph.inputs, "input")
         self.outputs = _members(graph.outputs, "output")
-        self._names = {value: f"outputs.{name}" for value, name in self.outputs.items() if not value.is_constant}
-        self._names |= {value: f"inputs.{name}" for value, name in self.inputs.items()}
-        self._locals, self._tables = Names(*_TAKEN), Names()
+        self._elsewhere = {value: f"run.outputs.{name}" for value, name in self.outputs.items()}
+        self._elsewhere = {value: text for value, text in self._elsewhere.items() if not value.is_constant}
+        self._elsewhere |= {value: f"run.inputs.{name}" for value, name in self.inputs.items()}
+        self._places: dict[Value, Local] = {}
+        self._tables: dict[str, Local] = {}
+        self._names = Names(*_TAKEN)
         self._node: Node
-        self._declared: list[Local] = []
+        self._used: dict[str, Local] = {}
 
     # ------------------------------------------------------------------- nodes
 
     def add(self, operator: Operator, node: Node, arguments: list[Any], attributes: Mapping[str, Any]) -> None:
         """Writes one node: called by the driver, in the order of graph.nodes()."""
-        for value in (*node.inputs, *node.outputs):
-            if value is not None and value.layout is not None:
-                raise NotMappedError(f"'{value.name}' is stored in an order of its own")
-        self._node, self._declared = node, []
+        self._node = node
         if self.memory.is_view(node):
-            self.statements.append(Statement(node, ""))
-            return
-        for value in node.outputs:
-            if value in self.memory.buffers:
-                self._names[value] = self._declare(value.name, value.dtype, self.memory.buffers[value])
-        text = operator.function(self, *arguments, **attributes)
-        self.statements.append(Statement(node, text, self._declared))
+            self._finish(node, "")
+        else:
+            self._finish(node, operator.function(self, *arguments, **attributes))
 
-    def _declare(self, name: str, dtype: np.dtype | None, buffer: Buffer) -> str:
-        local = Local(self._locals.add(name, "value"), c_type(dtype), buffer)
-        self._declared.append(local)
-        return local.name
+    def _finish(self, node: Node | None, text: str) -> None:
+        self.statements.append(Statement(node, text, list(self._used.values())))
+        self._used = {}
 
     def copy_outputs(self) -> None:
         """Fills the outputs of the graph that are its inputs or constants, which no node writes."""
         for value, name in self.outputs.items():
             if value.is_constant or value in self.inputs:
-                y = Walk(f"{c_type(value.dtype)}& y", f"outputs.{name}", strides(value.sizes))
-                self.statements.append(Statement(None, nest(value.sizes, [y, self.read(value, "a")], "y = a;")))
+                y = Walk(f"{c_type(value.dtype)}& y", f"run.outputs.{name}", strides(value.sizes))
+                self._finish(None, nest(value.sizes, [y, self.read(value, "a")], "y = a;"))
 
     def buffers(self) -> list[Buffer]:
         """All memory that the arena has to hold (a buffer that is taken over counts once)."""
-        scratch = [local.buffer for statement in self.statements for local in statement.locals]
-        return list({id(buffer): buffer for buffer in (*self.memory.buffers.values(), *scratch)}.values())
+        scratch = [local.place for statement in self.statements for local in statement.locals]
+        every = (*self.memory.buffers.values(), *(place for place in scratch if isinstance(place, Buffer)))
+        return list({id(buffer): buffer for buffer in every}.values())
 
     # ------------------------------------------------------------------- texts
 
     def ref(self, value: Value) -> str:
         """A pointer to the first element of `value`."""
         root = self.memory.root(value)
-        if root not in self._names:
-            self._names[root] = self.table(root.array, root.name)
-        return self._names[root]
+        if root in self._elsewhere:
+            return self._elsewhere[root]
+        if root not in self._places:
+            name = self._names.add(root.name, "value")
+            is_computed = root in self.memory.buffers
+            place = self.memory.buffers[root] if is_computed else self._constant(physical(root))
+            self._places[root] = Local(name, c_type(root.dtype), place)
+        return self._use(self._places[root])
+
+    def _use(self, local: Local) -> str:
+        self._used[local.name] = local
+        return local.name
+
+    def _constant(self, array: np.ndarray) -> int:
+        c_type(array.dtype)
+        self.constants.append(array)
+        return len(self.constants) - 1
 
     def kind(self, value: Value) -> str:
         """The C++ type of the elements of `value`."""
@@ -122,16 +140,17 @@ class CppBuilder:
         return "nullptr" if value is None else self.ref(value)
 
     def table(self, array: np.ndarray, name: str) -> str:
-        """A constant array of the model."""
-        c_type(array.dtype)
-        key = self._tables.add(name, "weights")
-        self.constants[key] = array
-        return f"weights::{key}"
+        """A pointer to a constant array of the model, in C order, aligned to 64 bytes; equal arrays are kept once."""
+        array = np.ascontiguousarray(array)
+        key = hashlib.sha256(array.data).hexdigest() + array.dtype.str
+        if key not in self._tables:
+            self._tables[key] = Local(self._names.add(name, "table"), c_type(array.dtype), self._constant(array))
+        return self._use(self._tables[key])
 
-    def scratch(self, dtype: np.dtype | None, count: int) -> str:
-        """Memory that only this node uses, for `count` elements."""
-        size = count * (dtype.itemsize if dtype else 0)
-        return self._declare("scratch", dtype, self.memory.scratch(self._node, size))
+    def scratch(self, dtype: np.dtype | None, count: int, *, per_worker: bool = False) -> str:
+        """Memory that only this node uses, for `count` elements (for each worker)."""
+        size = count * (dtype.itemsize if dtype else 0) * (self.threads if per_worker else 1)
+        return self._use(Local(self._names.add("scratch", ""), c_type(dtype), self.memory.scratch(self._node, size)))
 
     # ------------------------------------------------------------------- walks
 
@@ -140,13 +159,14 @@ class CppBuilder:
         by_address: bool = False,
     ) -> Walk:  # fmt: skip
         """`value`, broadcast to `shape` (default: its own) or at `steps`. `by_address`: the body takes &name."""
-        steps = broadcast(value.sizes, shape if shape is not None else value.sizes) if steps is None else steps
+        if steps is None:
+            steps = broadcast(value.sizes, shape if shape is not None else value.sizes, steps_of(value))
         kind = c_type(value.dtype)
         return Walk(f"const {kind}& {name}" if by_address else f"{kind} {name}", self.ref(value), steps)
 
     def write(self, value: Value, steps: Ints | None = None, name: str = "y") -> Walk:
         """`value` as what the body assigns to."""
-        return Walk(f"{c_type(value.dtype)}& {name}", self.ref(value), strides(value.sizes) if steps is None else steps)
+        return Walk(f"{c_type(value.dtype)}& {name}", self.ref(value), steps_of(value) if steps is None else steps)
 
     def along(self, array: np.ndarray, name: str, axis: int, rank: int, count: int = 1) -> Walk:
         """A table with `count` numbers for each index of one axis of the nest."""
@@ -154,7 +174,7 @@ class CppBuilder:
         return Walk(f"const {c_type(array.dtype)}& {name}", self.table(array, "table"), steps)
 
     def copy(self, x: Value, y: Value) -> str:
-        """y = x, element by element in order; the shapes may differ."""
+        """y = x, element by element in memory; the shapes may differ."""
         count, kind = prod(x.sizes), self.kind(x)
         return nest([count], [Walk(f"{kind}& y", self.ref(y), (1,)), Walk(f"{kind} a", self.ref(x), (1,))], "y = a;")
 
@@ -169,6 +189,18 @@ class CppBuilder:
         return nest(y.sizes, walks, f"{constants}y = {expression};")
 
 
+def steps_of(value: Value) -> Ints:
+    """Elements from one index of each axis to the next, as `value` is stored."""
+    order = value.layout or tuple(range(value.rank))
+    stored = strides([value.sizes[axis] for axis in order])
+    return tuple(stored[order.index(axis)] for axis in range(value.rank))
+
+
+def physical(value: Value) -> np.ndarray:
+    """The elements of a constant in the order in which it is stored."""
+    return value.array if value.layout is None else value.array.transpose(value.layout)
+
+
 def _members(values: Iterable[Value], default: str) -> dict[Value, str]:
     names = Names()
     return {value: names.add(value.name, default) for value in dict.fromkeys(values)}
@@ -179,4 +211,4 @@ def number(value: float, like: Value) -> str:
     return literal(value, like.dtype)
 
 
-__all__ = ["CppBuilder", "Local", "Statement", "c_type", "cpp_op", "number"]
+__all__ = ["CppBuilder", "Local", "Side", "Statement", "c_type", "cpp_op", "number", "steps_of"]

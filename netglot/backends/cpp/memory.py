@@ -7,6 +7,7 @@ from math import prod
 from netglot.backends import lowering
 from netglot.backends.cpp.arena import Buffer
 from netglot.ir.graph import Graph, Node, Value
+from netglot.passes.layout import only_ones_move
 
 
 class Memory:
@@ -47,7 +48,8 @@ class Memory:
         operator = lowering.find(node, "cpp")
         if operator is None or not operator.options["view"] or not node.inputs or node.output in self._elsewhere:
             return False
-        return node.inputs[0] is not None and not any(graph.uses(other) for other in node.outputs[1:])
+        x = node.inputs[0]
+        return x is not None and _is_stored_alike(x, node.output) and not any(graph.uses(y) for y in node.outputs[1:])
 
     def _new(self, node: Node, value: Value) -> Buffer:
         step = self.steps[node]
@@ -55,15 +57,29 @@ class Memory:
 
     def _taken_over(self, node: Node, y: Value) -> Buffer | None:
         """The buffer of an input of y's size that no later node reads, where the operator may overwrite it."""
-        operator, step = lowering.find(node, "cpp"), self.steps[node]
-        if operator is None or not operator.options["in_place"]:
-            return None
-        for x in (self.root(x) for x in node.inputs if x is not None):
-            if x in self.buffers and self._last[x] == step and x.sizes and _fits(x, y):
+        step = self.steps[node]
+        for given in _overwritable(node):
+            x = self.root(given)
+            if x in self.buffers and self._last[x] == step and x.sizes and _fits(x, y) and given.layout == y.layout:
                 buffer = self.buffers[x]
                 buffer.last = self._last.get(y, step)
                 return buffer
         return None
+
+
+def _overwritable(node: Node) -> list[Value]:
+    """The inputs whose memory the operator says it may overwrite."""
+    operator = lowering.find(node, "cpp")
+    which: bool | tuple[int, ...] = operator.options["in_place"] if operator else False
+    chosen = range(len(node.inputs)) if which is True else which or ()
+    return [x for i, x in enumerate(node.inputs) if x is not None and i in chosen]
+
+
+def _is_stored_alike(x: Value, y: Value) -> bool:
+    """Whether the elements of two values of the same size lie in the same order in memory."""
+    if x.layout == y.layout:
+        return True
+    return x.sizes == y.sizes and all(only_ones_move(x, order) for order in (x.layout, y.layout) if order)
 
 
 def _fits(x: Value, y: Value) -> bool:

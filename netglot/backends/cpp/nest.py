@@ -28,9 +28,12 @@ def strides(shape: Sequence[int]) -> Ints:
     return tuple(prod(shape[i + 1 :]) for i in range(len(shape)))
 
 
-def broadcast(shape: Sequence[int], target: Sequence[int]) -> Ints:
-    """Steps along the axes of `target` in a dense tensor of `shape` that is broadcast to it (NumPy's rule)."""
-    steps = [0 if size == 1 else step for size, step in zip(shape, strides(shape), strict=True)]
+def broadcast(shape: Sequence[int], target: Sequence[int], stored: Ints | None = None) -> Ints:
+    """Steps along the axes of `target` in a tensor of `shape` that is broadcast to it (NumPy's rule).
+
+    `stored`: its own steps, if it is not dense in C order.
+    """
+    steps = [0 if size == 1 else step for size, step in zip(shape, stored or strides(shape), strict=True)]
     return (0,) * (len(target) - len(shape)) + tuple(steps)
 
 
@@ -63,9 +66,8 @@ def _merge(shape: Sequence[int], steps: Sequence[Ints]) -> tuple[list[int], list
     """Drops axes of size one and merges neighbours wherever every walk steps through both as through one."""
     sizes: list[int] = []
     merged: list[list[int]] = [[] for _ in steps]
-    for axis, size in enumerate(shape):
-        if size == 1:
-            continue
+    for axis in _as_stored(shape, steps):
+        size = shape[axis]
         here = [walk[axis] for walk in steps]
         if sizes and all(walk[-1] == step * size for walk, step in zip(merged, here, strict=True)):
             sizes[-1] *= size
@@ -74,3 +76,11 @@ def _merge(shape: Sequence[int], steps: Sequence[Ints]) -> tuple[list[int], list
             sizes.append(size)
             merged = [[*walk, step] for walk, step in zip(merged, here, strict=True)]
     return sizes, merged
+
+
+def _as_stored(shape: Sequence[int], steps: Sequence[Ints]) -> list[int]:
+    """The axes that are longer than one, in the order in which the first walk (what is written) has them in memory."""
+    axes = [axis for axis, size in enumerate(shape) if size != 1]
+    if not steps or not all(steps[0][axis] for axis in axes):  # axes that it stands still on keep their order
+        return axes
+    return sorted(axes, key=lambda axis: -steps[0][axis])

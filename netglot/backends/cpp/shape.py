@@ -9,14 +9,20 @@ from math import prod
 
 import numpy as np
 
-from netglot.backends.cpp.context import CppBuilder, cpp_op
+from netglot.backends.cpp.context import CppBuilder, Side, cpp_op
 from netglot.backends.cpp.literals import literal
 from netglot.backends.cpp.nest import Ints, Walk, nest, offset, strides
 from netglot.backends.lowering import NotMappedError
 from netglot.ir.graph import Value
 
 
-@cpp_op("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", view=True)
+@cpp_op("Identity", layout=Side.FREE, view=True)
+def identity(m: CppBuilder, x: Value, y: Value) -> str:
+    """Where the two are stored in different orders, the elements move."""
+    return m.elementwise(y, "a", x)
+
+
+@cpp_op("Reshape", "Flatten", "Squeeze", "Unsqueeze", view=True)
 def renamed_axes(m: CppBuilder, x: Value, *rest: Value, axis: int = 0, allowzero: int = 0) -> str:
     """The same elements in the same order."""
     return m.copy(x, rest[-1])

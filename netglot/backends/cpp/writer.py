@@ -1,9 +1,12 @@
-"""Writes a graph as a folder of C++17 that compiles by itself and allocates nothing."""
+"""Writes a graph as a folder of C++17 that compiles by itself."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib import resources
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -11,43 +14,69 @@ import numpy as np
 from netglot.backends import lowering
 from netglot.backends.composed import compose
 from netglot.backends.cpp import files
-from netglot.backends.cpp.arena import plan
+from netglot.backends.cpp.arena import ALIGNMENT, plan
 from netglot.backends.cpp.context import CppBuilder
 from netglot.backends.cpp.control import MOST_STEPS
-from netglot.backends.cpp.literals import blocks, c_type
+from netglot.backends.cpp.literals import c_type
+from netglot.backends.cpp.sources import Model
 from netglot.backends.lowering import NotMappedError
 from netglot.errors import ConversionError, Problem
 from netglot.ir import types
-from netglot.ir.graph import Graph, Value
+from netglot.ir.graph import Graph, Node, Value
 from netglot.passes.control import lower_control
+from netglot.passes.flatten_layout import flattens_into_dense
+from netglot.passes.layout import Ends, Side, choose_layout
+from netglot.passes.pipeline import CHANNELS_LAST, Pass, run
 
-ELEMENTS = 1 << 18  # numbers in one weights file, about: a compiler takes half a second for them
+WEIGHTS = "weights.bin"
 
 
-def save(graph: Graph, path: Path) -> int:
+def side(graph: Graph, node: Node) -> Ends:
+    """How the function for `node` wants its images stored."""
+    operator = lowering.find(node, "cpp")
+    layout = operator.options["layout"] if operator else Side.FIRST
+    if flattens_into_dense(graph, node):
+        return Side.FREE, Side.FIRST
+    return layout if isinstance(layout, (Side, tuple)) else layout(node)
+
+
+def lay_out(graph: Graph) -> bool:
+    """Stores images channels-last where that is cheapest. Inputs and outputs are stored as the IR has them."""
+    before = len(graph.nx)
+    choose_layout(graph, lambda node: side(graph, node), lambda value: False)
+    return len(graph.nx) > before
+
+
+# In this order, before the operators are lowered.
+PASSES: list[Pass] = [
+    lay_out,
+    *CHANNELS_LAST,  # these know by now what is stored so
+]
+
+
+def save(graph: Graph, path: Path, *, threads: int = 1, exact: bool = False) -> int:
     """Writes `graph` into the folder `path`; returns the number of nodes written.
 
+    threads: how many tasks of a layer may run at once. exact: no rearranged sums (Winograd convolutions).
     ConversionError where a shape is not known or C++ has not the type of an input or output; UnsupportedError with
     every node that can't be written.
     """
     lower_control(graph, MOST_STEPS, select=True, recurrent=False)
     refused = compose(graph, "cpp")
     _check_types(graph)
-    m = CppBuilder(graph)
+    run(graph, PASSES)
+    m = CppBuilder(graph, threads, exact)
     lowering.lower(graph, "cpp", m.add, refused)
     m.copy_outputs()
-    parts = _split(m.constants)
-    model = files.Model.of(graph, m, plan(m.buffers()), [f"weights_{i}.cpp" for i in range(len(parts))])
+    offsets, size = _offsets(m.constants)
+    model = Model.of(graph, m, plan(m.buffers()), offsets, size)
     path.mkdir(parents=True, exist_ok=True)
-    for name, text in files.texts(model).items():
+    digest = _write_weights(path / WEIGHTS, m.constants, model.plan_bytes())
+    for name, text in files.texts(replace(model, digest=digest)).items():
         (path / name).write_text(text, encoding="ascii")
     for source in resources.files("netglot.backends.cpp").joinpath("runtime").iterdir():
         if source.name.endswith((".h", ".cpp")):
             (path / source.name).write_bytes(source.read_bytes())
-    for old in path.glob("weights_*.cpp"):
-        old.unlink()
-    for file, names in zip(model.weight_files, parts, strict=True):
-        _write_weights(path / file, model.namespace, {name: m.constants[name] for name in names})
     return len(graph.nodes())
 
 
@@ -76,24 +105,28 @@ def _unknown_type(value: Value) -> list[Problem]:
     return []
 
 
-def _split(constants: Mapping[str, np.ndarray]) -> list[list[str]]:
-    """Names of constants for each file: as many as fit into its size, at least one."""
-    parts: list[list[str]] = []
-    room = 0
-    for name, array in constants.items():
-        if array.size > room or not parts:
-            parts.append([])
-            room = ELEMENTS
-        parts[-1].append(name)
-        room -= array.size
-    return parts
+def _offsets(constants: Sequence[np.ndarray]) -> tuple[list[int], int]:
+    """Where each constant begins in the weights, and the size of them all, in bytes."""
+    ends = list(accumulate((-(-array.nbytes // ALIGNMENT) * ALIGNMENT for array in constants), initial=0))
+    return ends[:-1], max(ALIGNMENT, ends[-1])
 
 
-def _write_weights(path: Path, namespace: str, constants: Mapping[str, np.ndarray]) -> None:
+def _write_weights(path: Path, constants: Sequence[np.ndarray], plan: bytes) -> bytes:
+    """Writes the constants one after another; returns the SHA-256 of them and the plan."""
+    digest = hashlib.sha256()
     with path.open("wb") as file:
-        file.write(files.weights_head(namespace).encode())
-        for name, array in constants.items():
-            file.write(f"const {c_type(array.dtype)} {name}[{max(1, array.size)}] = {{\n".encode())
-            file.writelines(blocks(array))
-            file.write(b"};\n")
-        file.write(files.weights_tail(namespace).encode())
+        for part in _aligned(constants):
+            file.write(part)
+            digest.update(part)
+    digest.update(plan)
+    return digest.digest()
+
+
+def _aligned(constants: Sequence[np.ndarray]) -> Iterator[bytes | memoryview]:
+    """The bytes of each constant, little-endian and in C order, filled up to whole lines."""
+    for array in constants:
+        stored = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+        yield stored.reshape(-1).view(np.uint8).data
+        yield bytes(-stored.nbytes % ALIGNMENT)
+    if not any(array.nbytes for array in constants):
+        yield bytes(ALIGNMENT)

@@ -7,8 +7,8 @@ from math import isclose, sqrt
 import numpy as np
 from ai_edge_litert import schema_py_generated as tfl
 
+from netglot.backends.sides import alike, over_axis
 from netglot.backends.tflite.context import TFLiteBuilder, tflite_op
-from netglot.backends.tflite.sides import alike, over_axis
 from netglot.ir.graph import Value
 
 

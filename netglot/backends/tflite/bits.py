@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from netglot.backends.lowering import NotMappedError
+from netglot.backends.sides import alike
 from netglot.backends.tflite.context import TFLiteBuilder, tflite_op
-from netglot.backends.tflite.sides import alike
 from netglot.ir.graph import Value
 
 HALF = 16  # bits of a piece: the sum of two pieces fits into int32

@@ -8,8 +8,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as tfl
 
 from netglot.backends.lowering import NotMappedError
+from netglot.backends.sides import alike
 from netglot.backends.tflite.context import TFLiteBuilder, cast_options, tflite_op
-from netglot.backends.tflite.sides import alike
 from netglot.ir.graph import Value
 
 UNARY = {

@@ -8,8 +8,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as tfl
 
 from netglot.backends.lowering import NotMappedError, padded_places
+from netglot.backends.sides import alike, const_ints, gathering, reshaping
 from netglot.backends.tflite.context import OPEN, Ints, Side, TFLiteBuilder, physical_permutation, tflite_op
-from netglot.backends.tflite.sides import alike, const_ints, gathering, reshaping
 from netglot.ir.graph import Value
 from netglot.ir.types import Dim
 from netglot.passes.layout import natural_order

@@ -8,9 +8,9 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as tfl
 
 from netglot.backends.lowering import NotMappedError
+from netglot.backends.sides import alike, const_ints, over_axis, reduction, reduction_of_one
 from netglot.backends.tflite.activations import moved_last
 from netglot.backends.tflite.context import TFLiteBuilder, tflite_op
-from netglot.backends.tflite.sides import alike, const_ints, over_axis, reduction, reduction_of_one
 from netglot.ir.graph import Value
 from netglot.passes.layout import natural_order
 

@@ -3,7 +3,7 @@
 
 #include "nest.h"
 
-namespace netglot {
+namespace NETGLOT_NAMESPACE {
 
 /// Sum of a[i * Step] * b[i]. Sixteen partial sums, so that it vectorises and rounding errors stay small.
 template <Index N, Index Step, class T>
@@ -44,4 +44,4 @@ void matmul(const T* a, const T* b, T* y) {
   }
 }
 
-}  // namespace netglot
+}  // namespace NETGLOT_NAMESPACE

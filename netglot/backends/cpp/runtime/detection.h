@@ -4,7 +4,7 @@
 #include "nest.h"
 #include "scalar.h"
 
-namespace netglot {
+namespace NETGLOT_NAMESPACE {
 
 /// Whether the intersection over union of two boxes, each given by two opposite corners, is greater than `limit`.
 template <class T>
@@ -66,4 +66,4 @@ void max_roi_pool(const T* x, const T* rois, T* y, T scale) {
   }
 }
 
-}  // namespace netglot
+}  // namespace NETGLOT_NAMESPACE

@@ -32,6 +32,23 @@
 #define NETGLOT_LANES 1
 #endif
 
+// Whether the layers are compiled for this level: for all that the family has, or for the one that NETGLOT_ONLY names.
+#if defined(NETGLOT_ONLY)
+#define NETGLOT_IS_BUILT (NETGLOT_ONLY == NETGLOT_LEVEL)
+#elif defined(NETGLOT_X86)
+#define NETGLOT_IS_BUILT 1
+#else
+#define NETGLOT_IS_BUILT (NETGLOT_LEVEL == 0)
+#endif
+
+#if NETGLOT_LEVEL == 2
+#define NETGLOT_LEVEL_NAME level_2
+#elif NETGLOT_LEVEL == 1
+#define NETGLOT_LEVEL_NAME level_1
+#else
+#define NETGLOT_LEVEL_NAME level_0
+#endif
+
 #if defined(__GNUC__)
 #define NETGLOT_INLINE inline __attribute__((always_inline))
 #else

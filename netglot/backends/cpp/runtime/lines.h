@@ -4,7 +4,7 @@
 #include "nest.h"
 #include "scalar.h"
 
-namespace netglot {
+namespace NETGLOT_NAMESPACE {
 
 template <Index N, Index Step, class T>
 inline T largest(const T* x) {
@@ -96,4 +96,4 @@ void lrn(const T* x, T* y, double scale, double beta, double bias) {
     }
 }
 
-}  // namespace netglot
+}  // namespace NETGLOT_NAMESPACE

@@ -1,12 +1,9 @@
 // Loops over tensors whose shapes are known at compile time.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
+#include "simd.h"
 
-namespace netglot {
-
-using Index = std::ptrdiff_t;
+namespace NETGLOT_NAMESPACE {
 
 /// A tensor on a walk: the current element, and how many elements each axis of the walk moves on.
 template <class T, Index... Steps>
@@ -15,12 +12,12 @@ struct Walk {
 };
 
 template <Index... Steps, class T>
-inline Walk<T, Steps...> over(T* start) {
+NETGLOT_INLINE Walk<T, Steps...> over(T* start) {
   return {start};
 }
 
 template <class T, Index Step, Index... Rest>
-inline Walk<T, Rest...> enter(Walk<T, Step, Rest...> walk, Index i) {
+NETGLOT_INLINE Walk<T, Rest...> enter(Walk<T, Step, Rest...> walk, Index i) {
   return {walk.at + i * Step};
 }
 
@@ -30,7 +27,7 @@ struct Nest;
 template <>
 struct Nest<> {
   template <class Body, class... Walks>
-  static inline void run(const Body& body, Walks... walks) {
+  static NETGLOT_INLINE void run(const Body& body, Walks... walks) {
     body(*walks.at...);
   }
 };
@@ -38,15 +35,15 @@ struct Nest<> {
 template <Index Size, Index... Rest>
 struct Nest<Size, Rest...> {
   template <class Body, class... Walks>
-  static inline void run(const Body& body, Walks... walks) {
+  static NETGLOT_INLINE void run(const Body& body, Walks... walks) {
     for (Index i = 0; i < Size; ++i) Nest<Rest...>::run(body, enter(walks, i)...);
   }
 };
 
 /// Calls body(element of each walk...) for every index of a space of the given sizes, in C order.
 template <Index... Sizes, class Body, class... Walks>
-inline void nest(const Body& body, Walks... walks) {
+NETGLOT_INLINE void nest(const Body& body, Walks... walks) {
   Nest<Sizes...>::run(body, walks...);
 }
 
-}  // namespace netglot
+}  // namespace NETGLOT_NAMESPACE

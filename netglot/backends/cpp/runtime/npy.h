@@ -1,4 +1,4 @@
-// The example program: runs a model on NumPy's .npy files.
+// The example program: runs a model on NumPy's .npy files, or times it.
 #pragma once
 
 #include "tensor.h"
@@ -11,10 +11,14 @@ struct Program {
   std::size_t input_count;
   const Tensor* outputs;
   std::size_t output_count;
-  void (*run)(const void* const* inputs, void* const* outputs);
+  void* (*create)(const Options& options);
+  Status (*status)(const void* model);
+  Status (*run)(void* model, const void* const* inputs, void* const* outputs);
+  void (*destroy)(void* model);
+  std::ptrdiff_t threads = 1;  ///< as many as the model can use
 };
 
-/// --input NAME=FILE.npy ... --output-dir DIR: runs the model once; returns the program's exit code.
+/// Runs the model once, or times it, as --help says; returns the program's exit code.
 int run_on_files(int argc, char** argv, const Program& model);
 
 }  // namespace netglot

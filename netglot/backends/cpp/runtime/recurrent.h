@@ -3,7 +3,7 @@
 
 #include "dense.h"
 
-namespace netglot {
+namespace NETGLOT_NAMESPACE {
 
 /// Where one direction of a layer finds its numbers.
 template <Index Steps_, Index Batch_, Index Inputs_, Index Hidden_, Index Directions, Index Direction, bool Reverse_,
@@ -110,4 +110,4 @@ void lstm(const Recurrent<T>& a, F f, G g, O o) {
   });
 }
 
-}  // namespace netglot
+}  // namespace NETGLOT_NAMESPACE

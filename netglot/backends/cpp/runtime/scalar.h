@@ -7,7 +7,9 @@
 #include <limits>
 #include <type_traits>
 
-namespace netglot {
+#include "isa.h"
+
+namespace NETGLOT_NAMESPACE {
 
 /// The type to add up many T in.
 template <class T>
@@ -118,4 +120,4 @@ inline std::ptrdiff_t index(T i) {
   return at < 0 ? 0 : at >= Size ? Size - 1 : at;
 }
 
-}  // namespace netglot
+}  // namespace NETGLOT_NAMESPACE

@@ -4,7 +4,7 @@
 #include "nest.h"
 #include "scalar.h"
 
-namespace netglot {
+namespace NETGLOT_NAMESPACE {
 
 /// One spatial axis of a window that slides over `in` elements, `pad` of which lie before the first one.
 template <Index In, Index Out, Index Kernel, Index Stride, Index Pad, Index Dilation>
@@ -153,4 +153,4 @@ void max_pool_indices(const T* x, T* y, std::int64_t* indices) {
   }
 }
 
-}  // namespace netglot
+}  // namespace NETGLOT_NAMESPACE

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from netglot.backends.tflite.context import Ends, Side
 from netglot.ir.graph import Node, Value
 from netglot.ir.schema import defaults
-from netglot.passes.layout import dropping
+from netglot.passes.layout import Ends, Side, dropping
 
 
 def attribute(node: Node, name: str) -> int:
