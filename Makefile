@@ -5,12 +5,12 @@ DEMO := .venv-demo
 JOBS ?= 2
 SHARED := $(abspath ../shared)
 
-.PHONY: demo test lint unit oracles peers
+.PHONY: demo test lint unit oracles toolchains peers
 
 demo: $(DEMO)/.ready
 	$(DEMO)/bin/python examples/digits/demo.py
 
-test: $(VENV)/.ready oracles lint unit
+test: $(VENV)/.ready oracles toolchains lint unit
 
 lint: $(VENV)/.ready
 	$(VENV)/bin/ruff check .
@@ -25,6 +25,20 @@ unit: $(VENV)/.ready
 oracles:
 	@for name in caffe mxnet; do setup=$(SHARED)/oracles/$$name-setup; \
 	if [ -x $$setup ]; then $$setup || exit 1; else echo "no shared oracle of $$name: its tests skip"; fi; done
+
+# The compilers and the emulator that tests/test_cpp_toolchains.py holds the C++ backend against, as Debian calls them.
+TOOLCHAINS := g++ cmake binutils clang libclang-rt-14-dev g++-aarch64-linux-gnu qemu-user \
+	gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib
+toolchains:
+	@command -v apt-get >/dev/null || { echo "no apt-get: tests of compilers that are missing skip"; exit 0; }; \
+	missing=; for name in $(TOOLCHAINS); do \
+	dpkg-query -W -f '$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$name"; done; \
+	[ -n "$$missing" ] || exit 0; \
+	[ "$$(id -u)" = 0 ] || { echo "missing, their tests skip (only root can install):$$missing"; exit 0; }; \
+	echo "installing:$$missing"; apt-get update -qq; \
+	for name in $$missing; do \
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $$name >/dev/null 2>&1 \
+	|| echo "can't install $$name: its tests skip"; done
 
 $(DEMO)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(DEMO)
