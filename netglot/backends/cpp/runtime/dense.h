@@ -13,7 +13,7 @@ inline T dot(const T* a, const T* b) {
   Index i = 0;
   for (; i + lanes <= N; i += lanes)
     for (Index lane = 0; lane < lanes; ++lane) part[lane] += a[(i + lane) * Step] * b[i + lane];
-  for (Index lane = 0; i < N; ++i, ++lane) part[lane] += a[i * Step] * b[i];
+  for (Index lane = 0; lane < N % lanes; ++lane) part[lane] += a[(i + lane) * Step] * b[i + lane];
   for (Index half = lanes / 2; half > 0; half /= 2)
     for (Index lane = 0; lane < half; ++lane) part[lane] += part[lane + half];
   return part[0];
