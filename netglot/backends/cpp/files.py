@@ -16,6 +16,7 @@ def texts(model: Model) -> dict[str, str]:
     """File name -> text, without the weights and the headers that are the same for all models."""
     return {
         "model.h": sources.header(model),
+        "model_c.h": sources.c_header(model),
         "model.cpp": sources.source(model),
         "run.h": sources.run_header(model),
         "layers.h": sources.layers(model),
@@ -82,7 +83,7 @@ add_library({target} STATIC model.cpp {levels} weights.cpp)
 target_include_directories({target} PUBLIC ${{CMAKE_CURRENT_SOURCE_DIR}})
 set_source_files_properties(weights.cpp PROPERTIES OBJECT_DEPENDS ${{CMAKE_CURRENT_SOURCE_DIR}}/weights.bin)
 
-# Compilers that can't include a file by the assembler get the weights as numbers.
+{_threads(model, target)}# Compilers that can't include a file by the assembler get the weights as numbers.
 if(MSVC OR WEIGHTS_ARRAY)
   file(READ weights.bin hexadecimal HEX)
   string(REGEX REPLACE "(..)" "0x\\1," numbers "${{hexadecimal}}")
@@ -96,6 +97,12 @@ find_package(Threads REQUIRED)
 add_executable(run run.cpp npy.cpp)
 target_link_libraries(run PRIVATE {target} Threads::Threads)
 """
+
+
+def _threads(model: Model, target: str) -> str:
+    if model.threads == 1:
+        return ""
+    return f"find_package(Threads REQUIRED)\ntarget_link_libraries({target} PUBLIC Threads::Threads)\n\n"
 
 
 def readme(model: Model) -> str:

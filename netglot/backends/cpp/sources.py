@@ -45,6 +45,14 @@ class Member:
 
 
 @dataclass(frozen=True)
+class Sealed:
+    """What opens encrypted weights, besides the key."""
+
+    nonce: bytes
+    tag: bytes
+
+
+@dataclass(frozen=True)
 class Model:
     """All that the texts are made of. `plan`: where each buffer and each constant lies, in units of 64 bytes."""
 
@@ -61,6 +69,7 @@ class Model:
     arena_bound: int
     threads: int
     digest: bytes = bytes(32)
+    sealed: Sealed | None = None
 
     @classmethod
     def of(cls, graph: Graph, m: CppBuilder, arena: int, offsets: Sequence[int], weights: int) -> Model:
@@ -79,6 +88,11 @@ class Model:
     def symbol(self) -> str:
         """The beginning of the names of C functions and of the weights."""
         return self.namespace.lower()
+
+    @property
+    def memory(self) -> str:
+        """What a model needs in all, as the header says it."""
+        return "arena_bytes + weight_bytes" if self.sealed else "arena_bytes"
 
     def plan_bytes(self) -> bytes:
         """The plan as the digest sees it."""
@@ -129,7 +143,7 @@ def header(model: Model) -> str:
 #pragma once
 
 #include "tensor.h"
-
+{'#include "threads.h"' + chr(10) if model.threads > 1 else ""}
 namespace {model.namespace} {{
 
 /// Where the inputs are.
@@ -153,9 +167,9 @@ class Model {{
   static constexpr std::size_t arena_bytes = {model.arena};
   static constexpr std::size_t arena_lower_bound = {model.arena_bound};
   static constexpr std::size_t weight_bytes = {model.weights};  ///< of the constants
-  static constexpr std::size_t memory_bytes = arena_bytes;  ///< what a model needs in all
+  static constexpr std::size_t memory_bytes = {model.memory};  ///< what a model needs in all
   static constexpr std::ptrdiff_t threads = {model.threads};  ///< tasks that may run at once
-
+{_key_comment(model)}
   /// Allocates memory_bytes. What went wrong, if anything did, status() tells.
   explicit Model(const netglot::Options& options = {{}});
 
@@ -178,12 +192,13 @@ class Model {{
   void start(const netglot::Options& options);
 
   unsigned char* memory_;
+  const unsigned char* weights_;
   bool owned_;
   netglot::Status status_;
   netglot::Level level_;
   bool has_dot_products_;
   netglot::Parallel parallel_;
-}};
+{"  netglot::ThreadPool pool_;" + chr(10) if model.threads > 1 else ""}}};
 
 }}  // namespace {model.namespace}
 """
@@ -222,55 +237,62 @@ def source(model: Model) -> str:
 #include <new>
 
 #include "cpu.h"
+#include "model_c.h"
 #include "run.h"
-#include "sha256.h"
+{'#include "seal.h"' + chr(10) if model.sealed else ""}#include "sha256.h"
 
 namespace {model.namespace} {{
 namespace {{
 
-/// Of the weights and the memory plan.
+/// Of the weights, as they are in the program, and the memory plan.
 constexpr unsigned char digest[32] = {{{numbers(model.digest)}}};
 
-bool is_intact() {{
-  netglot::Sha256 hash;
-  hash.update({model.symbol}_weights, Model::weight_bytes);
+void add_plan(netglot::Sha256& hash) {{
   for (const std::uint32_t place : plan) {{
     unsigned char bytes[4];
     for (int i = 0; i < 4; ++i) bytes[i] = static_cast<unsigned char>(place >> 8 * i);
     hash.update(bytes, sizeof bytes);
   }}
+}}
+
+bool is_intact() {{
+  netglot::Sha256 hash;
+  hash.update({model.symbol}_weights, Model::weight_bytes);
+  add_plan(hash);
   unsigned char found[32];
   hash.finish(found);
   return std::memcmp(found, digest, sizeof found) == 0;
 }}
 
-}}  // namespace
+{_opening(model)}}}  // namespace
 
 Model::Model(const netglot::Options& options)
     : memory_(static_cast<unsigned char*>(::operator new(memory_bytes, std::align_val_t(64), std::nothrow))),
-      owned_(true) {{
+      owned_(true){_pool(model)} {{
   start(options);
 }}
 
 Model::Model(void* memory, const netglot::Options& options)
-    : memory_(static_cast<unsigned char*>(memory)), owned_(false) {{
+    : memory_(static_cast<unsigned char*>(memory)), owned_(false){_pool(model)} {{
   start(options);
 }}
 
 Model::~Model() {{
-  if (owned_) ::operator delete(memory_, std::align_val_t(64), std::nothrow);
+{_forget(model)}  if (owned_) ::operator delete(memory_, std::align_val_t(64), std::nothrow);
 }}
 
 void Model::start(const netglot::Options& options) {{
-  level_ = netglot::supported(options.level < netglot::Level(built_levels - 1) ? options.level
-                                                                              : netglot::Level(built_levels - 1));
+  const netglot::Level built = netglot::Level(built_levels - 1);
+  level_ = netglot::supported(options.level < built ? options.level : built);
   has_dot_products_ = netglot::has_dot_products();
   parallel_ = options.parallel;
-  if (parallel_.workers > threads) parallel_.workers = threads;
-  status_ = memory_ == nullptr || reinterpret_cast<std::uintptr_t>(memory_) % 64 != 0 ? netglot::Status::no_memory
-            : !is_intact()                                                           ? netglot::Status::corrupted
-                                                                                     : netglot::Status::ok;
-}}
+{_own_threads(model)}  if (parallel_.workers > threads) parallel_.workers = threads;
+  weights_ = {model.symbol}_weights;
+  const bool has_memory = memory_ != nullptr && reinterpret_cast<std::uintptr_t>(memory_) % 64 == 0;
+  status_ = !has_memory     ? netglot::Status::no_memory
+            : !is_intact() ? netglot::Status::corrupted
+                           : netglot::Status::ok;
+{_opened(model)}}}
 
 netglot::Status Model::run([[maybe_unused]] const void* const* inputs, [[maybe_unused]] void* const* outputs) {{
   return run(Inputs{{{_casts("inputs", "const ", model.inputs)}}},
@@ -279,7 +301,7 @@ netglot::Status Model::run([[maybe_unused]] const void* const* inputs, [[maybe_u
 
 netglot::Status Model::run(const Inputs& inputs, const Outputs& outputs) {{
   if (status_ != netglot::Status::ok) return status_;
-  const Run run{{inputs, outputs, memory_, {model.symbol}_weights, parallel_, has_dot_products_}};
+  const Run run{{inputs, outputs, memory_, weights_, parallel_, has_dot_products_}};
 #if NETGLOT_BUILT_LEVELS > 1
   if (level_ == netglot::Level::avx512) return level_2::layers(run), status_;
   if (level_ == netglot::Level::avx2) return level_1::layers(run), status_;
@@ -289,6 +311,130 @@ netglot::Status Model::run(const Inputs& inputs, const Outputs& outputs) {{
 }}
 
 }}  // namespace {model.namespace}
+
+{_c_functions(model)}"""
+
+
+def _pool(model: Model) -> str:
+    """The pool starts no threads where the application has its own."""
+    return ", pool_(options.parallel.run != nullptr ? 1 : threads)" if model.threads > 1 else ""
+
+
+def _own_threads(model: Model) -> str:
+    return "  if (parallel_.run == nullptr) parallel_ = pool_.parallel();\n" if model.threads > 1 else ""
+
+
+def _key_comment(model: Model) -> str:
+    if model.sealed is None:
+        return ""
+    return "\n  // The weights are encrypted: Options::key is needed, and memory_bytes hold them once they are open.\n"
+
+
+def _opening(model: Model) -> str:
+    if model.sealed is None:
+        return ""
+    return f"""\
+constexpr unsigned char nonce[12] = {{{numbers(model.sealed.nonce)}}};
+constexpr unsigned char tag[16] = {{{numbers(model.sealed.tag)}}};
+
+/// Decrypts the weights into `out`; the key is wiped, whatever comes of it.
+netglot::Status open_weights(unsigned char* key, unsigned char* out) {{
+  if (key == nullptr) return netglot::Status::wrong_key;
+  netglot::Sha256 hash;
+  add_plan(hash);
+  unsigned char aad[32];
+  hash.finish(aad);
+  const bool opened = netglot::open(key, nonce, aad, sizeof aad, {model.symbol}_weights, Model::weight_bytes, tag, out);
+  netglot::wipe(key, 32);
+  return opened ? netglot::Status::ok : netglot::Status::wrong_key;
+}}
+
+"""
+
+
+def _opened(model: Model) -> str:
+    if model.sealed is None:
+        return ""
+    return """\
+  if (status_ == netglot::Status::ok) status_ = open_weights(options.key, memory_ + arena_bytes);
+  else if (options.key != nullptr) netglot::wipe(options.key, 32);
+  weights_ = memory_ + arena_bytes;
+"""
+
+
+def _forget(model: Model) -> str:
+    return "  if (memory_ != nullptr) netglot::wipe(memory_, memory_bytes);\n" if model.sealed else ""
+
+
+def c_header(model: Model) -> str:
+    """The plain C interface."""
+    name = model.symbol
+    return f"""\
+/* {model.title}: the same model for C. Written by netglot.
+
+     {name}_model* model = {name}_create(0);
+     if (model == 0 || {name}_run(model, inputs, outputs) != 0) ...
+     {name}_destroy(model);
+
+   Inputs and outputs are arrays of pointers to dense tensors in C order, in the order below. A status is 0 (ok),
+   1 (no memory), 2 (the weights are not those that were written) or 3 (encrypted, and the key is another one). */
+#pragma once
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+{_c_constants(model)}
+typedef struct {name}_model {name}_model;
+
+/* Allocates a model; 0 if there is no memory for it. key: 32 bytes, which are wiped, if the weights are encrypted. */
+{name}_model* {name}_create(unsigned char* key);
+
+/* Whether it can run. */
+int {name}_status(const {name}_model* model);
+
+/* Computes all outputs; returns the status. */
+int {name}_run({name}_model* model, const void* const* inputs, void* const* outputs);
+
+void {name}_destroy({name}_model* model);
+
+#ifdef __cplusplus
+}}
+#endif
+"""
+
+
+def _c_constants(model: Model) -> str:
+    """Count of inputs and outputs and the bytes of each."""
+    lines = []
+    for kind, members in (("INPUT", model.inputs), ("OUTPUT", model.outputs)):
+        lines.append(f"#define {model.symbol.upper()}_{kind}S {len(members)}")
+        for i, m in enumerate(members):
+            about = comment(f"{m.value.name}: {m.type} {types.text(m.shape)}").replace("*/", "")
+            lines.append(f"#define {model.symbol.upper()}_{kind}_{i}_BYTES {m.bytes} /* {about} */")
+    return "\n".join(lines) + "\n"
+
+
+def _c_functions(model: Model) -> str:
+    name, kind = model.symbol, f"{model.namespace}::Model"
+    return f"""\
+struct {name}_model {{
+  {kind} model;
+}};
+
+{name}_model* {name}_create(unsigned char* key) {{
+  netglot::Options options;
+  options.key = key;
+  return new (std::nothrow) {name}_model{{{kind}(options)}};
+}}
+
+int {name}_status(const {name}_model* model) {{ return static_cast<int>(model->model.status()); }}
+
+int {name}_run({name}_model* model, const void* const* inputs, void* const* outputs) {{
+  return static_cast<int>(model->model.run(inputs, outputs));
+}}
+
+void {name}_destroy({name}_model* model) {{ delete model; }}
 """
 
 
@@ -405,6 +551,7 @@ def _layer(model: Model, index: int, statement: Statement) -> str:
             f"// {title(statement.node)}",
             f"NETGLOT_TARGET void layer_{index}([[maybe_unused]] const Run& run) {{",
             *lines,
+            *(["  const auto& parallel = run.parallel;"] if "parallel" in statement.text else []),
             f"  {statement.text}",
             "}\n",
         ]

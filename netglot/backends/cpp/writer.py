@@ -18,7 +18,8 @@ from netglot.backends.cpp.arena import ALIGNMENT, plan
 from netglot.backends.cpp.context import CppBuilder
 from netglot.backends.cpp.control import MOST_STEPS
 from netglot.backends.cpp.literals import c_type
-from netglot.backends.cpp.sources import Model
+from netglot.backends.cpp.seal import read_key, seal
+from netglot.backends.cpp.sources import Model, Sealed
 from netglot.backends.lowering import NotMappedError
 from netglot.errors import ConversionError, Problem
 from netglot.ir import types
@@ -54,10 +55,12 @@ PASSES: list[Pass] = [
 ]
 
 
-def save(graph: Graph, path: Path, *, threads: int = 1, exact: bool = False) -> int:
+def save(graph: Graph, path: Path, *, threads: int = 1, exact: bool = False, encrypt: Path | None = None) -> int:
     """Writes `graph` into the folder `path`; returns the number of nodes written.
 
-    threads: how many tasks of a layer may run at once. exact: no rearranged sums (Winograd convolutions).
+    threads: how many tasks of a layer may run at once. exact: no rearranged sums (Winograd convolutions). encrypt: a
+    file with the key that the weights are sealed with (seal.py).
+
     ConversionError where a shape is not known or C++ has not the type of an input or output; UnsupportedError with
     every node that can't be written.
     """
@@ -71,8 +74,8 @@ def save(graph: Graph, path: Path, *, threads: int = 1, exact: bool = False) -> 
     offsets, size = _offsets(m.constants)
     model = Model.of(graph, m, plan(m.buffers()), offsets, size)
     path.mkdir(parents=True, exist_ok=True)
-    digest = _write_weights(path / WEIGHTS, m.constants, model.plan_bytes())
-    for name, text in files.texts(replace(model, digest=digest)).items():
+    model = _write_weights(path / WEIGHTS, m.constants, model, read_key(encrypt) if encrypt else None)
+    for name, text in files.texts(model).items():
         (path / name).write_text(text, encoding="ascii")
     for source in resources.files("netglot.backends.cpp").joinpath("runtime").iterdir():
         if source.name.endswith((".h", ".cpp")):
@@ -111,15 +114,19 @@ def _offsets(constants: Sequence[np.ndarray]) -> tuple[list[int], int]:
     return ends[:-1], max(ALIGNMENT, ends[-1])
 
 
-def _write_weights(path: Path, constants: Sequence[np.ndarray], plan: bytes) -> bytes:
-    """Writes the constants one after another; returns the SHA-256 of them and the plan."""
+def _write_weights(path: Path, constants: Sequence[np.ndarray], model: Model, key: bytes | None) -> Model:
+    """Writes the constants one after another, sealed if there is a key; returns the model with what proves them."""
     digest = hashlib.sha256()
+    parts, sealed = _aligned(constants), None
+    if key:
+        nonce, ciphertext, tag = seal(b"".join(parts), key, hashlib.sha256(model.plan_bytes()).digest())
+        parts, sealed = iter([ciphertext]), Sealed(nonce, tag)
     with path.open("wb") as file:
-        for part in _aligned(constants):
+        for part in parts:
             file.write(part)
             digest.update(part)
-    digest.update(plan)
-    return digest.digest()
+    digest.update(model.plan_bytes())
+    return replace(model, digest=digest.digest(), sealed=sealed)
 
 
 def _aligned(constants: Sequence[np.ndarray]) -> Iterator[bytes | memoryview]:
