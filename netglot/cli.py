@@ -106,6 +106,11 @@ def main() -> None:
 @click.option(
     "--quantize", type=click.Choice(["fp16"]), help="Half-precision weights; ONNX and Core ML compute in it, too."
 )
+@click.option("--threads", type=click.IntRange(1, 64), default=1, help="C++: tasks of a layer that may run at once.")
+@click.option("--exact", is_flag=True, help="C++: no convolutions by Winograd's algorithm, which rounds otherwise.")
+@click.option("--protect", is_flag=True, help="C++: no name or operator of the source survives; see docs/cpp.md.")
+@click.option("--salt", metavar="TEXT", help="C++: what the names of --protect are made with; random if missing.")
+@click.option("--encrypt", metavar="KEY-FILE", type=FILE, help="C++: seal the weights with the 32 bytes in this file.")
 @click.option("--plugin", "plugins", type=FILE, multiple=True, help="A Python file of yours that registers layers.")
 @click.option("--no-verify", is_flag=True, help="Write without proving that the result is equal.")
 @click.option("--report", "report_file", type=FILE, help="Write the figures as JSON, too.")

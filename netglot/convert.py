@@ -6,7 +6,8 @@ import importlib.util
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, wraps
 from pathlib import Path
@@ -63,16 +64,38 @@ class Target:
     format: Format
     io_layout: str = "keep"
     quantize: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the format's writer: Format.options
+
+    @property
+    def map_file(self) -> Path | None:
+        """Where the owner of a protected model finds its names; beside the target, never in it."""
+        return self.path.with_name(self.path.name + ".map.json") if self.options.get("protect") else None
+
+    def open(self) -> Runtime:
+        """The runtime that computes what was written."""
+        secrets = {"key": self.options.get("encrypt"), "names": self.options.get("map_file")}
+        given = {name: Path(item) for name, item in secrets.items() if item}
+        return (
+            cast("Runtime", self.format.open(self.path, **given))
+            if given
+            else _open(Model(self.path, None, self.format))
+        )
 
 
-def _target(path: PathLike, target_format: str | None, io_layout: str, quantize: str | None) -> Target:
+def _target(
+    path: PathLike, target_format: str | None, io_layout: str, quantize: str | None, options: Mapping[str, Any]
+) -> Target:
     """Raises ConversionError, before any work is done, for what can't be written."""
     chosen = formats.get(target_format) if target_format else formats.detect(Path(path))
     chosen.require_writer()
     if quantize and quantize not in chosen.quantize:
         able = [name for name, item in formats.FORMATS.items() if quantize in item.quantize]
         raise ConversionError(f"{chosen.title} has no --quantize {quantize} yet; it works for {', '.join(able)}")
-    return Target(Path(path), chosen, io_layout, quantize)
+    asked = {name: value for name, value in options.items() if value and (name, value) != ("threads", 1)}
+    unknown = [name for name in asked if name not in chosen.options]
+    if unknown:
+        raise ConversionError(f"{chosen.title} has no option {', '.join(unknown)}")
+    return Target(Path(path), chosen, io_layout, quantize, asked)
 
 
 def _from_memory(function: F) -> F:
@@ -194,15 +217,27 @@ def _value(graph: Graph, name: str) -> Value:
 
 def save(
     graph: Graph, path: PathLike, *, target_format: str | None = None, io_layout: str = "keep",
-    quantize: str | None = None, force: bool = False,
+    quantize: str | None = None, force: bool = False, **options: Any,
 ) -> int:  # fmt: skip
     """Writes a copy of `graph` to `path` after the target's passes; returns the number of operators written.
 
+    options: what the target's writer takes besides (C++: threads, exact, protect, salt, encrypt; see docs/cpp.md).
     Raises UnsupportedError with every operator that the target lacks.
     """
-    target = _target(path, target_format, io_layout, quantize)
-    with whole(target.path, force) as written:
-        return _write(graph.copy(), replace(target, path=written))
+    target = _target(path, target_format, io_layout, quantize, options)
+    with _whole(target, force) as written:
+        return _write(graph.copy(), written)
+
+
+@contextmanager
+def _whole(target: Target, force: bool) -> Iterator[Target]:
+    """`target` as it is written: files of another name, which take the places of those asked for once all is done."""
+    with whole(target.path, force) as path:
+        if target.map_file is None:
+            yield replace(target, path=path)
+            return
+        with whole(target.map_file, force) as map_file:
+            yield replace(target, path=path, options={**target.options, "map_file": map_file})
 
 
 def _write(graph: Graph, target: Target) -> int:
@@ -211,7 +246,7 @@ def _write(graph: Graph, target: Target) -> int:
         _require_static(graph)
     pipeline.run(graph, pipeline.COMMON)
     change_io_layout(graph, target.io_layout)
-    options = {"quantize": target.quantize} if target.quantize else {}
+    options = {**target.options, **({"quantize": target.quantize} if target.quantize else {})}
     release_pages()  # weights that were folded into others are in memory twice
     return target.format.save(graph, target.path, **options)
 
@@ -233,7 +268,7 @@ def convert(
     batch: int | None = None, mean: PathLike | None = None, io_layout: str = "keep", quantize: str | None = None,
     plugins: Iterable[PathLike] = (), verify: bool = True, samples: int = SAMPLES, rtol: float | None = None,
     force: bool = False, signature: str | None = None, tag: str | None = None, args: Sequence[Any] = (),
-    kwargs: Mapping[str, Any] | None = None, dynamic_shapes: Any = None,
+    kwargs: Mapping[str, Any] | None = None, dynamic_shapes: Any = None, **options: Any,
 ) -> Report:  # fmt: skip
     """Converts `model` (a file, or a model of Keras or PyTorch) to `target` and verifies the result on random inputs.
 
@@ -241,7 +276,7 @@ def convert(
     that need sizes get 1. io_layout: "keep", "nchw" or "nhwc" for inputs and outputs of rank 4. quantize: None or
     "fp16". plugins: Python files of the user's that register layers. verify, samples: whether, and on how many inputs.
     rtol: tolerance relative to an output's largest value; by default 1e-5, or 1e-2 in half precision. force: replace a
-    target.
+    target. options: what the target's writer takes besides (C++: threads, exact, protect, salt, encrypt; docs/cpp.md).
 
     Raises ConversionError for bad input, UnsupportedError (with every operator that can't be converted); then nothing
     is written. A result that is not equal is no error: see Report.ok.
@@ -251,21 +286,21 @@ def convert(
     start = time.perf_counter()
     for plugin in plugins:
         load_plugin(Path(plugin).resolve())  # one file is one plugin, whatever it is called
-    to = _target(target, target_format, io_layout, quantize)
-    options = _options(inputs, batch, mean, False, tuple(outputs), signature, tag)
-    options = replace(options, default_batch=None if to.format.name == "onnx" else 1)  # the others need sizes
-    program = _program(model, args, kwargs, dynamic_shapes, source_format, options)
-    source = _model(model, weights, source_format, options, outputs, program)
-    require_free(to.path, force)
+    to = _target(target, target_format, io_layout, quantize, options)
+    reading = _options(inputs, batch, mean, False, tuple(outputs), signature, tag)
+    reading = replace(reading, default_batch=None if to.format.name == "onnx" else 1)  # the others need sizes
+    program = _program(model, args, kwargs, dynamic_shapes, source_format, reading)
+    source = _model(model, weights, source_format, reading, outputs, program)
+    for path in filter(None, (to.path, to.map_file)):
+        require_free(path, force)
     graph = _load(source)
     report = Report(str(source.path), str(to.path), warnings=graph.warnings)
     report.rtol = _tolerance(graph, quantize) if rtol is None else rtol
-    with whole(to.path, force) as written:
-        to = replace(to, path=written)
+    with _whole(to, force) as to:
         changed = graph.copy() if verify else graph
         report.nodes = _write(changed, to)
         report.warnings = changed.warnings  # the target's too
-        report.seconds, report.size = time.perf_counter() - start, size(written)
+        report.seconds, report.size = time.perf_counter() - start, size(to.path)
         if verify:  # before it is moved into place: what can't be verified is not left behind
             _prove(report, source, graph, to, samples)
     report.peak_memory = _peak_memory()
@@ -275,7 +310,7 @@ def convert(
 def _prove(report: Report, source: Model, graph: Graph, target: Target, samples: int) -> None:
     from netglot.verify import differences, random_inputs
 
-    expected, actual = _open(source, graph), _open(Model(target.path, None, target.format))
+    expected, actual = _open(source, graph), target.open()
     report.expected_by, report.computed_by = expected.name, actual.name
     inputs = random_inputs(_as_fixed(expected, actual), samples, sizes=expected.sizes)
     report.outputs, report.samples = differences(expected, actual, inputs, tame=True)
@@ -354,8 +389,10 @@ def _departs(graph: Graph, name: str, target: Target, rtol: float) -> bool:
     part.cut(outputs=[part[name]])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"part{target.format.suffixes[0]}"
-        _write(part.copy(), replace(target, path=path))
-        expected, actual = OnnxRuntime(part), _open(Model(path, None, target.format))
+        plain = {name: item for name, item in target.options.items() if name in ("threads", "exact")}
+        written = replace(target, path=path, options=plain)
+        _write(part.copy(), written)
+        expected, actual = OnnxRuntime(part), written.open()
         found, _ = differences(expected, actual, random_inputs(expected.inputs, SAMPLES), tame=True)
     return not all(output.ok(rtol) for output in found)
 

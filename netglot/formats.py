@@ -24,6 +24,7 @@ class Format:
     runtime: str = ""
     quantize: frozenset[str] = frozenset()
     takes_weights: bool = False  # in a second file
+    options: frozenset[str] = frozenset()  # of the writer, besides quantize
 
     def require_writer(self) -> None:
         """Raises ConversionError, before any work is done, where nothing can write this format."""
@@ -35,10 +36,10 @@ class Format:
     def save(self, graph: Any, path: Path, **options: Any) -> int:
         return int(self._module(self.writer, "written").save(graph, path, **options))
 
-    def open(self, path: Any) -> Any:
+    def open(self, path: Any, **options: Any) -> Any:
         """The runtime of a file (or, for PyTorch, of a program in memory)."""
         module, name = self.runtime.split(":")
-        return getattr(importlib.import_module(module), name)(path)
+        return getattr(importlib.import_module(module), name)(path, **options)
 
     def _module(self, name: str, verb: str) -> Any:
         if not name:
@@ -60,7 +61,8 @@ FORMATS = {
         Format("tflite", "TensorFlow Lite", (".tflite",), writer="netglot.backends.tflite",
                runtime="netglot.runtimes.litert:LiteRT", quantize=FP16),
         Format("cpp", "C++ source", ("_cpp",), writer="netglot.backends.cpp",
-               runtime="netglot.runtimes.compiled:CompiledCpp"),
+               runtime="netglot.runtimes.compiled:CompiledCpp",
+               options=frozenset({"threads", "exact", "protect", "salt", "encrypt"})),
         Format("keras", "Keras", (".keras", ".h5", ".hdf5", ".json"), reader="netglot.frontends.keras",
                takes_weights=True),
         Format("tensorflow", "TensorFlow", (".pb", ".pbtxt", ".meta"), reader="netglot.frontends.tensorflow",

@@ -27,11 +27,16 @@ class CompiledCpp(Runtime):
 
     The program is built outside of the folder, with CMake, or by calling the compiler if there is none or if `flags`
     (for the compiler) are given. It is kept in `cache` (default: the user's) by the content of the folder: the same
-    code is not built again.
+    code is not built again. `key`: the file that the weights were encrypted with. `names`: the map file of a protected
+    folder, by which its inputs and outputs have the names of the source.
     """
 
-    def __init__(self, folder: Path, flags: Sequence[str] = (), cache: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, flags: Sequence[str] = (), cache: Path | None = None, key: Path | None = None,
+        names: Path | None = None,
+    ) -> None:  # fmt: skip
         compiler = find_compiler()
+        self._key = ["--key", str(key)] if key else []
         self.name = f"C++ ({_version(compiler)})"
         self.inputs, self._inputs = _interface(folder, "inputs")
         self.outputs, self._files = _interface(folder, "outputs")
@@ -47,7 +52,7 @@ class CompiledCpp(Runtime):
             for key, file in self._inputs.items():
                 np.save(work / f"in_{file}.npy", np.asarray(inputs[key], order="C"))
                 command += ["--input", f"{file}={work / f'in_{file}.npy'}"]
-            _call([*command, "--output-dir", name], "the compiled model failed")
+            _call([*command, *self._key, "--output-dir", name], "the compiled model failed")
             return {key: np.load(work / f"{file}.npy") for key, file in self._files.items()}
 
 
