@@ -18,6 +18,7 @@ constexpr Index tile_rows = 6, tile_vectors = 4;  // of 32
 constexpr Index tile_rows = 2, tile_vectors = 4;
 #endif
 constexpr Index tile_columns = tile_vectors * lanes;
+constexpr Index ahead = 1024;  // floats of weights that are on their way from memory
 
 /// How many rows of `count` to compute at a time, so that the last tile is not much smaller than the others.
 constexpr Index even_rows(Index count, Index most = tile_rows) {
@@ -37,7 +38,8 @@ struct Tile {
     }
   }
 
-  /// sum[r] += rows[r][0...depth-1] times w
+  /// sum[r] += rows[r][0...depth-1] times w. Asks for the weights of the next few steps early: those of a large layer
+  /// come from far, and the processor's own guesses end with each page of memory.
   NETGLOT_TARGET NETGLOT_INLINE void add(const float* const* rows, Index depth, const float* w, Index next) {
     const float* x[Rows];
     NETGLOT_UNROLL for (Index r = 0; r < Rows; ++r) x[r] = rows[r];
@@ -45,6 +47,10 @@ struct Tile {
       Floats column[Vectors];
       NETGLOT_UNROLL for (Index v = 0; v < Vectors; ++v)
           column[v] = load(w + v * lanes / panel * next + k * panel + v * lanes % panel);
+#if NETGLOT_LANES > 1
+      NETGLOT_UNROLL for (Index v = 0; v < Vectors; v += panel / lanes)
+          __builtin_prefetch(w + v * lanes / panel * next + k * panel + ahead, 0, 2);
+#endif
       NETGLOT_UNROLL for (Index r = 0; r < Rows; ++r) {
         NETGLOT_UNROLL for (Index v = 0; v < Vectors; ++v) sum[r][v] += column[v] * x[r][k];
       }
