@@ -175,7 +175,10 @@ def test_sha256_does_not_depend_on_the_pieces(ask: Ask, path: str) -> None:
 
 # --------------------------------------------------------------------- RFC 8439
 
-SUNSCREEN = b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, sunscreen would be it."
+SUNSCREEN = (
+    b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the "
+    b"future, sunscreen would be it."
+)
 IETF = (
     b"Any submission to the IETF intended by the Contributor for publication as all or part of an IETF Internet-Draft "
     b'or RFC and any statement made within the context of an IETF activity is considered an "IETF Contribution". Such '
