@@ -50,3 +50,10 @@ def test_functions_of_vectors_are_exact_to_a_few_last_places(level: int, needs: 
 @pytest.mark.parametrize(("level", "needs"), LEVELS)
 def test_maps_of_any_length_and_broadcast(level: int, needs: str, flags: str, tmp_path: Path) -> None:
     run("map.cpp", level, needs, tmp_path, *flags.split(), compiler="clang++" if flags == SANITIZERS else "g++")
+
+
+@pytest.mark.parametrize("flags", ["-O2", SANITIZERS])
+@pytest.mark.parametrize(("level", "needs"), LEVELS)
+def test_lines_of_any_length_and_step(level: int, needs: str, flags: str, tmp_path: Path) -> None:
+    """Softmax, sums, largest elements and normalisations."""
+    run("rows.cpp", level, needs, tmp_path, *flags.split(), compiler="clang++" if flags == SANITIZERS else "g++")

@@ -39,7 +39,7 @@ def broadcast(shape: Sequence[int], target: Sequence[int], stored: Ints | None =
 
 def nest(shape: Sequence[int], walks: Sequence[Walk], body: str, capture: str = "") -> str:
     """The statement that runs `body` over `shape`; a nest inside of a body says what it captures from there."""
-    sizes, steps = _merge(shape, [walk.steps for walk in walks])
+    sizes, steps = merge(shape, [walk.steps for walk in walks])
     parameters = ", ".join(walk.parameter for walk in walks)
     starts = ", ".join(f"{over(s)}({walk.start})" for walk, s in zip(walks, steps, strict=True))
     return f"netglot::nest<{numbers(sizes)}>([{capture}]({parameters}) {{ {body} }},\n      {starts});"
@@ -62,7 +62,7 @@ def offset(start: str, elements: int) -> str:
     return f"{start} + {elements}" if elements else start
 
 
-def _merge(shape: Sequence[int], steps: Sequence[Ints]) -> tuple[list[int], list[list[int]]]:
+def merge(shape: Sequence[int], steps: Sequence[Ints]) -> tuple[list[int], list[list[int]]]:
     """Drops axes of size one and merges neighbours wherever every walk steps through both as through one."""
     sizes: list[int] = []
     merged: list[list[int]] = [[] for _ in steps]

@@ -150,6 +150,16 @@ struct Scale {
   NETGLOT_TARGET NETGLOT_INLINE Floats apply(Floats x) const { return x * factor; }
 };
 
+struct Shift {
+  float offset;
+  NETGLOT_TARGET NETGLOT_INLINE Floats apply(Floats x) const { return x + offset; }
+};
+
+struct Affine {
+  float mean, factor, offset;
+  NETGLOT_TARGET NETGLOT_INLINE Floats apply(Floats x) const { return (x - mean) * factor + offset; }
+};
+
 /// y = op(x), by one thread. The last vector overlaps the one before it, so it is read before anything is written.
 template <class Op>
 NETGLOT_TARGET void map_range(const float* x, float* y, Index count, const Op& given) {
