@@ -128,7 +128,7 @@ int groups(Index batch, Index groups, Index channels, Index pixels) {
     }
   });
   y[size] = 12345;
-  rows(threads, x, y, all.outer, all.count, GroupLine{scale, bias, groups, channels, pixels, 1e-3f});
+  whole_lines(threads, x, y, all.outer, all.count, GroupLine{scale, bias, groups, channels, pixels, 1e-3f});
   int wrong = check("groups", size, all, 1e-5);
   static float turned[most], back[most];
   const Index deep = groups * channels;

@@ -336,7 +336,7 @@ struct LinesTask {
 
 /// Lines that lie in one piece.
 template <class Op>
-NETGLOT_TARGET void rows(const Parallel& parallel, const float* x, float* y, Index outer, Index count, const Op& op) {
+NETGLOT_TARGET void whole_lines(const Parallel& parallel, const float* x, float* y, Index outer, Index count, const Op& op) {
   const bool is_small = outer * count <= 2 * map_task;
   LinesTask<Op> task{x, y, {outer, count, 1}, is_small ? outer : count < map_task ? map_task / count : 1, op};
   for_each(parallel, (outer + task.at_once - 1) / task.at_once, task.run_rows, &task);
@@ -344,7 +344,7 @@ NETGLOT_TARGET void rows(const Parallel& parallel, const float* x, float* y, Ind
 
 template <class Op>
 NETGLOT_TARGET void lines(const Parallel& parallel, const float* x, float* y, const Lines& all, const Op& op) {
-  if (all.inner == 1) return rows(parallel, x, y, all.outer, all.count, op);
+  if (all.inner == 1) return whole_lines(parallel, x, y, all.outer, all.count, op);
   const bool is_small = all.outer * all.count * all.inner <= 2 * map_task;
   const Index vectors = all.count * lanes < map_task ? map_task / (all.count * lanes) : 1;
   LinesTask<Op> task{x, y, all, is_small ? all.inner : vectors * lanes, op};
