@@ -6,7 +6,8 @@ import re
 
 LONGEST = 48  # characters of a name that go into an identifier or a file name
 
-_RESERVED = """
+KEYWORDS = frozenset(
+    """
 alignas alignof and and_eq asm atomic_cancel atomic_commit atomic_noexcept auto bitand bitor bool break case catch char
 char8_t char16_t char32_t class compl concept const consteval constexpr constinit const_cast continue co_await co_return
 co_yield decltype default delete do double dynamic_cast else enum explicit export extern false float for friend goto if
@@ -14,9 +15,14 @@ inline int long mutable namespace new noexcept not not_eq nullptr operator or or
 register reinterpret_cast requires return short signed sizeof static static_assert static_cast struct switch
 synchronized template this thread_local throw true try typedef typeid typename union unsigned using virtual void
 volatile wchar_t while xor xor_eq
+""".split()
+)
+# Macros that headers are known to define, and names that have a meaning of their own.
+_TAKEN = frozenset(
+    """
 assert errno far linux main major max min minor near signals slots stderr stdin stdout unix netglot std weights
-"""  # the last line: macros that headers are known to define, and names that have a meaning of their own
-_KEYWORDS = frozenset(_RESERVED.split())
+""".split()
+)
 
 
 class Names:
@@ -42,7 +48,7 @@ def identifier(name: str, default: str) -> str:
     base = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")[:LONGEST].strip("_") or default
     if base[0].isdigit():
         base = f"{default}_{base}"
-    return f"{base}_" if base in _KEYWORDS or base.isupper() else base
+    return f"{base}_" if base in _RESERVED or base.isupper() else base
 
 
 def file_name(name: str) -> str:

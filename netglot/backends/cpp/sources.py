@@ -70,6 +70,7 @@ class Model:
     threads: int
     digest: bytes = bytes(32)
     sealed: Sealed | None = None
+    groups: Sequence[Sequence[int]] = ()  # of statements that make one function; by default, each has its own
 
     @classmethod
     def of(cls, graph: Graph, m: CppBuilder, arena: int, offsets: Sequence[int], weights: int) -> Model:
@@ -500,21 +501,24 @@ struct Run {{
 
 # ----------------------------------------------------------------------- layers
 
+_LAYER_MACRO = """
+#if !defined(NETGLOT_LAYER)
+#define NETGLOT_LAYER(i) layer_##i(run)
+#endif
+"""
+
 
 def layers(model: Model) -> str:
     """All layers; included by a source file for each level."""
-    written = [item for item in enumerate(model.statements) if item[1].text]
-    functions = "\n".join(_layer(model, i, statement) for i, statement in written)
-    calls = "".join(f"  NETGLOT_LAYER({i});\n" for i, _ in written)
+    groups = model.groups or [[i] for i, statement in enumerate(model.statements) if statement.text]
+    functions = "\n".join(_layer(model, group) for group in groups)
+    call = "layer_{}(run)" if model.groups else "NETGLOT_LAYER({})"
+    calls = "".join(f"  {call.format(group[0])};\n" for group in groups)
     return f"""\
 // {model.title}: the layers, in order. Written by netglot.
 #include "kernels.h"
 #include "run.h"
-
-#if !defined(NETGLOT_LAYER)
-#define NETGLOT_LAYER(i) layer_##i(run)
-#endif
-
+{"" if model.groups else _LAYER_MACRO}
 namespace {model.namespace} {{
 namespace NETGLOT_LEVEL_NAME {{
 namespace {{
@@ -544,18 +548,22 @@ def level(index: int) -> str:
 """
 
 
-def _layer(model: Model, index: int, statement: Statement) -> str:
-    lines = [f"  {_local(model, local)}" for local in statement.locals]
-    return "\n".join(
-        [
-            f"// {title(statement.node)}",
-            f"NETGLOT_TARGET void layer_{index}([[maybe_unused]] const Run& run) {{",
-            *lines,
-            *(["  const auto& parallel = run.parallel;"] if "parallel" in statement.text else []),
-            f"  {statement.text}",
-            "}\n",
-        ]
-    )
+def _layer(model: Model, group: Sequence[int]) -> str:
+    """The function of some layers, named after the first."""
+    bodies = [_body(model, model.statements[i]) for i in group]
+    body = bodies[0] if len(bodies) == 1 else "".join(f"  {{\n{body}  }}\n" for body in bodies)
+    return f"""\
+// {"; ".join(title(model.statements[i].node) for i in group)}
+NETGLOT_TARGET void layer_{group[0]}([[maybe_unused]] const Run& run) {{
+{body}}}
+"""
+
+
+def _body(model: Model, statement: Statement) -> str:
+    lines = [_local(model, local) for local in statement.locals]
+    if "parallel" in statement.text:
+        lines.append("const auto& parallel = run.parallel;")
+    return "".join(f"  {line}\n" for line in [*lines, statement.text])
 
 
 def _local(model: Model, local: Local) -> str:
