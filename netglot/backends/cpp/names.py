@@ -6,8 +6,7 @@ import re
 
 LONGEST = 48  # characters of a name that go into an identifier or a file name
 
-KEYWORDS = frozenset(
-    """
+_LANGUAGE = """
 alignas alignof and and_eq asm atomic_cancel atomic_commit atomic_noexcept auto bitand bitor bool break case catch char
 char8_t char16_t char32_t class compl concept const consteval constexpr constinit const_cast continue co_await co_return
 co_yield decltype default delete do double dynamic_cast else enum explicit export extern false float for friend goto if
@@ -15,14 +14,13 @@ inline int long mutable namespace new noexcept not not_eq nullptr operator or or
 register reinterpret_cast requires return short signed sizeof static static_assert static_cast struct switch
 synchronized template this thread_local throw true try typedef typeid typename union unsigned using virtual void
 volatile wchar_t while xor xor_eq
-""".split()
-)
+"""
 # Macros that headers are known to define, and names that have a meaning of their own.
-_TAKEN = frozenset(
-    """
+_OTHERS = """
 assert errno far linux main major max min minor near signals slots stderr stdin stdout unix netglot std weights
-""".split()
-)
+"""
+KEYWORDS = frozenset(_LANGUAGE.split())
+_RESERVED = KEYWORDS.union(_OTHERS.split())
 
 
 class Names:

@@ -40,11 +40,11 @@ assert errno offsetof stdin stdout stderr getauxval AT_HWCAP FILE va_list va_sta
 """
 # Members of what std:: holds. Where one follows a dot, an arrow or a :: it may be theirs, so it stays, also as ours.
 _STD_MEMBERS = """
-append assign at back begin c_str capacity clear compare count data denorm_min detach digits emplace emplace_back empty
-end epsilon erase exchange fetch_add fetch_and fetch_or fetch_sub find find_first_not_of find_first_of first front get
-has_infinity infinity insert is_integer is_signed join joinable length load lock lowest max min notify_all notify_one
-now npos owns_lock pop_back push_back quiet_NaN rbegin release rend reserve reset resize rfind second size store str substr
-swap time_since_epoch try_lock type unlock value wait wait_for
+append assign at back begin c_str capacity clear compare count data denorm_min detach digits emplace emplace_back
+empty end epsilon erase exchange fetch_add fetch_and fetch_or fetch_sub find find_first_not_of find_first_of first
+front get has_infinity infinity insert is_integer is_signed join joinable length load lock lowest max min notify_all
+notify_one now npos owns_lock pop_back push_back quiet_NaN rbegin release rend reserve reset resize rfind second size
+store str substr swap time_since_epoch try_lock type unlock value wait wait_for
 """
 _KEPT = KEYWORDS | frozenset(f"std {_CONTEXTUAL} {_FOREIGN}".split())
 _MAY_BE_STD = frozenset(_STD_MEMBERS.split())
