@@ -35,22 +35,8 @@ def example(model: Model) -> str:
 #include "model.h"
 #include "npy.h"
 
-namespace {{
-
-using {model.namespace}::Model;
-
-void* create(const netglot::Options& options) {{ return new Model(options); }}
-netglot::Status status(const void* model) {{ return static_cast<const Model*>(model)->status(); }}
-netglot::Status run(void* model, const void* const* inputs, void* const* outputs) {{
-  return static_cast<Model*>(model)->run(inputs, outputs);
-}}
-void destroy(void* model) {{ delete static_cast<Model*>(model); }}
-
-}}  // namespace
-
 int main(int argc, char** argv) {{
-  return netglot::run_on_files(argc, argv, {{Model::inputs(), Model::input_count, Model::outputs(), Model::output_count,
-                                            create, status, run, destroy, Model::threads}});
+  return netglot::run_on_files(argc, argv, netglot::program<{model.namespace}::Model>());
 }}
 """
 
