@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,9 @@ class CompiledCpp(Runtime):
         compiler = find_compiler()
         self._key = ["--key", str(key)] if key else []
         self.name = f"C++ ({_version(compiler)})"
-        self.inputs, self._inputs = _interface(folder, "inputs")
-        self.outputs, self._files = _interface(folder, "outputs")
+        hidden = _hidden_names(names) if names else {}
+        self.inputs, self._inputs = _interface(folder, "inputs", hidden)
+        self.outputs, self._files = _interface(folder, "outputs", hidden)
         self._program = _cached(folder, compiler, flags, cache or _user_cache())
 
     def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
@@ -72,10 +73,19 @@ def _version(compiler: str) -> str:
     return f"{'clang++' if 'clang' in about else 'g++'} {'.'.join(number.split('.')[:2])}"
 
 
-def _interface(folder: Path, kind: str) -> tuple[list[Tensor], dict[str, str]]:
-    """The inputs or outputs as the folder declares them, and the names of their files."""
+def _hidden_names(path: Path) -> dict[str, str]:
+    """Name in a protected folder -> name in the source, of the tensors in a map file."""
+    try:
+        return {new: name for name, new in json.loads(path.read_text(encoding="utf-8"))["tensors"].items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ConversionError(f"can't read the map of protected names: {error}", Origin(str(path))) from None
+
+
+def _interface(folder: Path, kind: str, hidden: Mapping[str, str]) -> tuple[list[Tensor], dict[str, str]]:
+    """The inputs or outputs as the folder declares them, and the names of their files; names as `hidden` has them."""
     try:
         items = json.loads((folder / INTERFACE).read_text(encoding="utf-8"))[kind]
+        items = [{**item, "name": hidden.get(item["name"], item["name"])} for item in items]
         return [_tensor(item) for item in items], {item["name"]: item["file"] for item in items}
     except (OSError, ValueError, LookupError, TypeError) as error:
         hint = "Expected a folder written by netglot's C++ backend."
@@ -136,9 +146,20 @@ def _build(folder: Path, built: Path, compiler: str, flags: Sequence[str]) -> No
         _call(configure, "CMake can't configure it")
         _call(["cmake", "--build", str(built), "--parallel", str(os.cpu_count() or 1)], "it does not compile")
         return
-    for source in sorted(folder.glob("*.cpp")):
+    for source in _sources(folder, built, flags):
         _compile(source, built, [compiler, "-std=c++17", *(flags or ["-O2"]), "-I", str(folder)])
     _call([compiler, *flags, "-o", str(built / "run"), *map(str, built.glob("*.o"))], "it does not link")
+
+
+def _sources(folder: Path, built: Path, flags: Sequence[str]) -> list[Path]:
+    """What is to be compiled. Built for one level alone, a model is one source: its headers are read once."""
+    only = [flag.removeprefix("-DNETGLOT_ONLY=") for flag in flags if flag.startswith("-DNETGLOT_ONLY=")]
+    names = [f"layers_{level}.cpp" for level in only] + ["model.cpp", "weights.cpp", "run.cpp"]
+    if not only or not all((folder / name).exists() for name in names):
+        return sorted(folder.glob("*.cpp"))
+    whole = built / "whole.cpp"
+    whole.write_text("".join(f'#include "{name}"\n' for name in names))
+    return [whole, folder / SHARED]
 
 
 def _compile(source: Path, built: Path, command: Sequence[str]) -> None:
