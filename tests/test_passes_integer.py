@@ -53,13 +53,17 @@ class Net:
     def weights(self, *shape: int, axis: int | None = None, dtype: np.dtype = I8, zero: int = 0) -> Any:
         """Constant integers with one scale, or one for each index of `axis`."""
         info = np.iinfo(dtype)
-        data = self.rng.integers(info.min, info.max, shape, endpoint=True).astype(dtype)
+        data = self.rng.integers(info.min + 1, info.max, shape, endpoint=True).astype(dtype)
         size = () if axis is None else (shape[axis],)
         scale = self.rng.uniform(0.002, 0.004, size).astype(np.float32)
         return self.g.DequantizeLinear(data, scale, np.full(size, zero, dtype), axis=axis)
 
     def floats(self, *shape: int) -> np.ndarray:
         return self.rng.normal(size=shape).astype(np.float32) * np.float32(0.5)
+
+    def factors(self, *shape: int) -> np.ndarray:
+        """Of both signs, and none near 0."""
+        return (self.rng.choice([-1, 1], shape) * self.rng.uniform(0.5, 1.5, shape)).astype(np.float32)
 
     def conv(self, x: Any, **attributes: Any) -> Any:
         return self.g.Conv(x, self.weights(5, 4, 3, 3, axis=0), self.floats(5), pads=(1, 1, 1, 1), **attributes)
@@ -204,6 +208,27 @@ CASES: dict[str, tuple[Case, list[str]]] = {
         ),
         ["IntegerConv"],
     ),
+    "Conv, BatchNormalization, Relu": (
+        lambda n: n.q(n.g.Relu(n.g.Add(n.g.Mul(n.conv(n.x), n.factors(5, 1, 1)), n.floats(5, 1, 1))), 0.03),
+        ["IntegerConv"],
+    ),
+    "Conv, BatchNormalization, Add": (
+        lambda n: n.q(n.g.Add(n.g.Add(n.g.Mul(n.conv(n.x), n.factors(5, 1, 1)), n.floats(5, 1, 1)), n.conv(n.u)), 0.06),
+        ["Add", "IntegerConv", "IntegerConv"],
+    ),
+    "a factor of zero": (
+        lambda n: n.q(n.g.Mul(n.conv(n.x), np.array([1, 0, 2, 1, 1], np.float32).reshape(5, 1, 1)), 0.03),
+        ["IntegerConv", "Mul"],
+    ),
+    "weights that are reshaped": (
+        lambda n: n.q(
+            n.g.Conv(
+                n.x, n.g.Reshape(n.g.Transpose(n.weights(3, 2, 4, axis=2), perm=(2, 1, 0)), [4, 1, 2, 3]), group=4
+            ),
+            0.02,
+        ),
+        ["IntegerConv"],
+    ),
     "Gemm": (
         lambda n: n.q(n.g.Gemm(n.g.Flatten(n.x), n.weights(144, 7, axis=1), n.floats(7)), 0.1),
         ["Flatten", "IntegerMatMul"],
@@ -292,6 +317,22 @@ def test_patterns(name: str) -> None:
     if all(len(node.outputs) == 1 for node in after.nodes()):
         [wanted] = OnnxRuntime(before).run(inputs).values()
         assert np.abs(computed(after, inputs) - wanted).max() <= 1.001 * step(before)
+
+
+def test_channels_last() -> None:
+    """Of a source that wraps its layers in Transposes, after the common passes: one is left, at the input."""
+    net = Net((1, 6, 6, 4))
+    g, x = net.g, net.x
+    y = g.Transpose(net.conv(g.Transpose(x, perm=(0, 3, 1, 2))), perm=(0, 2, 3, 1))
+    y = net.q(g.Relu(g.Add(y, net.floats(5))), 0.03)
+    w = net.weights(3, 5, 1, 1, axis=0)
+    z = g.Transpose(g.Conv(g.Transpose(y, perm=(0, 3, 1, 2)), w), perm=(0, 2, 3, 1))
+    g.graph.outputs = [net.q(g.ReduceMean(net.q(g.Add(z, net.floats(3)), 0.02), [1, 2], keepdims=0), 0.01)]
+    before = g.graph.copy()
+    after = rewritten(run(g.graph, COMMON))
+    assert ops(after) == ["IntegerConv", "IntegerConv", "IntegerMean", "Transpose"]
+    [wanted], [found] = (OnnxRuntime(one).run(feed(before)).values() for one in (before, after))
+    assert np.abs(found - wanted).max() <= 0.01001
 
 
 def test_limits() -> None:

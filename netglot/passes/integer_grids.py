@@ -11,7 +11,8 @@ from netglot.ir.builder import Builder
 from netglot.ir.extension.integer import quantise
 from netglot.ir.extension.reference import compute
 from netglot.ir.graph import Graph, Node, Value
-from netglot.passes.match import number, producer
+from netglot.passes.activations import Range, bounded
+from netglot.passes.match import number, only_reader, producer
 
 QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 FLOAT = np.dtype(np.float32)
@@ -86,39 +87,46 @@ def weights(graph: Graph, value: Value | None, axis: int) -> Weights | None:
 
 
 def _weights(graph: Graph, value: Value | None) -> Weights | None:
-    node = producer(graph, value, DEQUANTIZE, "Transpose")
+    node = producer(graph, value, DEQUANTIZE, *_RESHAPING)
     if node is None:
         return None
     if node.op == DEQUANTIZE:
-        return _dequantised(graph, node)
+        return _dequantised(node)
     inner = _weights(graph, node.inputs[0])
-    if inner is None:
-        return None
-    perm = node.attributes.get("perm", tuple(range(inner.data.ndim))[::-1])
-    return inner._replace(data=inner.data.transpose(perm), axis=perm.index(inner.axis) if inner.axis >= 0 else -1)
+    return _moved(node, inner) if inner and all(v is not None and v.is_constant for v in node.inputs[1:]) else None
 
 
-def _dequantised(graph: Graph, node: Node) -> Weights | None:
+_RESHAPING = ("Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
+
+
+def _moved(node: Node, w: Weights) -> Weights | None:
+    """As `node` moves them. The axis of the scales is the one that the number of each scale is found along."""
+    rest = [None if value is None else value.array for value in node.inputs[1:]]
+    data = compute(node.op, w.data, *rest, **node.attributes)
+    if w.axis < 0:
+        return w._replace(data=data)
+    numbers = np.broadcast_to(_along(w.scale.size, w.axis, w.data.ndim), w.data.shape)
+    moved = compute(node.op, numbers, *rest, **node.attributes)
+    axes = [axis for axis, size in enumerate(data.shape) if size == w.scale.size]
+    found = [axis for axis in axes if np.all(moved == _along(w.scale.size, axis, data.ndim))]
+    return w._replace(data=data, axis=found[0]) if found else None
+
+
+def _along(size: int, axis: int, rank: int) -> np.ndarray:
+    return np.arange(size).reshape([-1 if i == axis else 1 for i in range(rank)])
+
+
+def _dequantised(node: Node) -> Weights | None:
     """One scale for all has the axis -1."""
-    data, scale, zero = _integers(graph, node.inputs[0]), node.inputs[1], node.input(2)
-    if data is None or data.dtype not in BYTES or scale is None or scale.data is None or scale.dtype != FLOAT:
+    data, scale, zero = (value.data if value else None for value in (*node.inputs, None)[:3])
+    if data is None or data.dtype not in BYTES or scale is None or scale.dtype != FLOAT:
         return None
-    if node.attributes.get("block_size") or not (zero is None or zero.is_constant):
+    if node.attributes.get("block_size") or (zero is None and node.input(2) is not None):
         return None
-    zeros = np.zeros(scale.sizes, data.dtype) if zero is None else zero.array
-    if scale.data.size == 1:
-        return Weights(data, scale.data.reshape(()), zeros.reshape(()), -1)
-    return Weights(data, scale.data, zeros, node.attributes.get("axis", 1) % data.ndim)
-
-
-def _integers(graph: Graph, value: Value | None) -> np.ndarray | None:
-    """A constant, or what a constant is quantised to (as training that knows of it leaves it)."""
-    if value is None or value.data is not None:
-        return None if value is None else value.data
-    node = producer(graph, value, QUANTIZE)
-    if node is None or not all(given is None or given.is_constant for given in node.inputs):
-        return None
-    return compute(QUANTIZE, *(None if v is None else v.array for v in node.inputs), **node.attributes)
+    zeros = np.zeros(scale.shape, data.dtype) if zero is None else zero
+    if scale.size == 1:
+        return Weights(data, scale.reshape(()), zeros.reshape(()), -1)
+    return Weights(data, scale, zeros, node.attributes.get("axis", 1) % data.ndim)
 
 
 def real_constant(graph: Graph, value: Value | None) -> np.ndarray | None:
@@ -136,3 +144,39 @@ def real_constant(graph: Graph, value: Value | None) -> np.ndarray | None:
         return None
     q, scale, *zero = (np.asarray(v.data, np.float64) for v in node.inputs if v is not None)
     return np.asarray((q - zero[0] if zero else q) * scale)
+
+
+class Target(NamedTuple):
+    """The grid of a result (None: floats), and integers that limit it where its type does not."""
+
+    grid: Grid | None = None
+    low: int | None = None
+    high: int | None = None
+
+    @property
+    def limits(self) -> dict[str, int]:
+        return {name: value for name, value in (("low", self.low), ("high", self.high)) if value is not None}
+
+    def constants(self, g: Builder) -> list[Value | None]:
+        return list(self.grid.constants(g)) if self.grid else [None, None]
+
+
+def what_follows(graph: Graph, y: Value) -> tuple[Node | None, Target]:
+    """The node that quantises `y`, which nothing else reads, after bounds that become limits; or None, and floats."""
+    bounds = Range(-inf, inf)
+    while (node := only_reader(graph, y)) is not None and not node.domain and node.op in _BOUNDS:
+        x, outer = bounded(node)
+        if x is not y or outer is None:
+            return None, Target()
+        y, bounds = node.output, Range(outer.clip(bounds.low), outer.clip(bounds.high))
+    if node is None or node.domain or node.op != QUANTIZE or node.inputs[0] is not y:
+        return None, Target()
+    grid = grid_of(node)
+    if grid is None:
+        return None, Target()
+    kind = np.iinfo(grid.dtype)
+    low, high = (int(grid.quantised(np.array(bound, np.float32))) for bound in bounds)
+    return node, Target(grid, low if low > kind.min else None, high if high < kind.max else None)
+
+
+_BOUNDS = ("Relu", "Clip", "Min", "Max")

@@ -169,6 +169,17 @@ def _axis(graph: Graph, node: Node) -> None:
     node.attributes["axis"] = _place(node.inputs[0], attribute(node, "axis"))
 
 
+def _quantising(node: Node, order: Order) -> Ends:
+    """With one scale for all, or one for each index of an axis, and not for blocks of it."""
+    return Side.FIRST if attribute(node, "block_size") else _with_constant(1, 2)(node, order)
+
+
+def _quantise(graph: Graph, node: Node) -> None:
+    scale = node.inputs[1]
+    if scale is not None and scale.array.size > 1:
+        _axis(graph, node)
+
+
 def _concat(graph: Graph, node: Node) -> None:
     order = node.output.layout
     if order is None:
@@ -302,6 +313,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax", "LpNormalization"), Rule(_same_rank, _axis)),
     **dict.fromkeys(("ArgMax", "ArgMin"), Rule(_arg, _axis)),
     **dict.fromkeys(("Reshape", "Flatten"), Rule(_reshaping, _reshape)),
+    **dict.fromkeys(("QuantizeLinear", "DequantizeLinear"), Rule(_quantising, _quantise)),
     "Dropout": Rule(_same_rank, _nothing),
     "Concat": Rule(alike, _concat),
     "Split": Rule(_same_rank, _axis),
