@@ -14,10 +14,16 @@ struct Scratch {
   Index size;
 };
 
-constexpr Index near = 1 << 16;    // floats that stay in the L2 cache beside what streams through it
-constexpr Index most_runs = 64;    // runs that are looked up at a time
-constexpr Index same_sets = 1024;  // rows that are so many floats apart compete for the same few lines of L1
-constexpr Index wide_vectors = 4;  // of a tile that has only one row
+constexpr Index near_floats = 1 << 16;  // what stays in the L2 cache beside what streams through it
+constexpr Index most_runs = 64;         // runs that are looked up at a time
+constexpr Index same_sets = 1024;       // rows that are so many floats apart compete for the same few lines of L1
+constexpr Index wide_vectors = 4;       // of a tile that has only one row
+
+/// What follows: y = op(y) for `count` outputs that have just been written; or null.
+struct After {
+  void (*apply)(const void* op, float* y, Index count);
+  const void* op;
+};
 
 /// What all tiles of a layer share.
 struct Product {
@@ -28,6 +34,7 @@ struct Product {
   const float* const zeros;
   float* const y;
   const Scratch scratch;
+  const After after;
   Index pixels, rows, tiles;     ///< output pixels of the batch; how many are a tile; how many tiles that makes
   Index block, blocks;           ///< tiles that are multiplied by the same weights before the next weights
   Index strip, strips;           ///< columns of a task
@@ -243,6 +250,11 @@ inline Multiply multiply_of(Index rows, Index vectors) {
   return rows == 1 && vectors == wide_vectors ? multiply<1, wide_vectors> : multiply_of<tile_vectors>(rows);
 }
 
+NETGLOT_TARGET inline void apply_after(const After& after, const Outputs& out, Index most) {
+  const Index count = out.columns < most ? out.columns : most;
+  for (Index r = 0; r < out.rows; ++r) after.apply(after.op, out.y + r * out.pitch, count);
+}
+
 /// One block of tiles, one strip of columns of one group.
 NETGLOT_TARGET inline void multiply_block(void* context, Index task, Index worker) {
   const Product& p = *static_cast<const Product*>(context);
@@ -272,24 +284,26 @@ NETGLOT_TARGET inline void multiply_block(void* context, Index task, Index worke
       const float* const residual = p.finish.residual == nullptr ? nullptr : p.finish.residual + at;
       const Outputs out{bias, residual, p.y + at, p.window.out_channels, windows.count, to - column};
       multiply_of(windows.count, vectors)(p, windows, runs, w, out);
+      if (p.after.apply != nullptr) apply_after(p.after, out, vectors * lanes);
     }
   }
 }
 
-/// How many tiles share weights before the next weights are read: one if all weights stay near; else as many as do so
-/// themselves.
+/// How many tiles share weights before the next weights are read: one if all weights stay in L2; else as many as stay
+/// there themselves.
 inline Index block_of(const Product& p) {
-  if (p.depth * p.columns <= 2 * near) return 1;
+  if (p.depth * p.columns <= 2 * near_floats) return 1;
   const Index fresh = p.window.stride_y * p.window.stride_x * p.window.channels;  // numbers of x that a pixel adds
-  const Index most = p.scratch.size > 0 ? p.scratch.size / (p.rows * p.pitch) : near / (p.rows * fresh);
+  const Index most = p.scratch.size > 0 ? p.scratch.size / (p.rows * p.pitch) : near_floats / (p.rows * fresh);
   return most < 1 ? 1 : most < p.tiles ? most : p.tiles;
 }
 
-/// y = limited(x convolved with w, + bias + residual). w is packed (packing.py); `zeros` are channels / groups of them.
+/// y = limited(x convolved with w, + bias + residual). w is packed (packing.py); `zeros` are channels / groups of them,
+/// which only windows that reach into padding need.
 NETGLOT_TARGET inline void conv(const Window& window, const Finish& finish, const float* x, const float* w,
                                 const float* zeros, const Scratch& scratch, float* y,
-                                const netglot::Parallel& parallel) {
-  Product p{window, finish, x, w, zeros, y, scratch, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, false, false};
+                                const netglot::Parallel& parallel, const After& after = {nullptr, nullptr}) {
+  Product p{window, finish, x, w, zeros, y, scratch, after, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, false, false};
   p.pixels = window.batch * window.out_height * window.out_width;
   p.rows = even_rows(p.pixels);
   p.rows += p.rows > 2 ? p.rows % 2 : 0;
@@ -310,6 +324,17 @@ NETGLOT_TARGET inline void conv(const Window& window, const Finish& finish, cons
   p.strip = each * panel;
   p.strips = (panels + each - 1) / each;
   netglot::for_each(parallel, window.groups * p.blocks * p.strips, multiply_block, &p);
+}
+
+/// `op` (map.h) as what follows.
+template <class Op>
+NETGLOT_TARGET void apply(const void* op, float* y, Index count) {
+  activate(y, count, *static_cast<const Op*>(op));
+}
+
+template <class Op>
+After after(const Op& op) {
+  return {apply<Op>, &op};
 }
 
 }  // namespace NETGLOT_NAMESPACE

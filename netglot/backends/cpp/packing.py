@@ -1,0 +1,107 @@
+"""Weights in the order in which the kernels of runtime/conv.h read them, and what memory those work in.
+
+Output channels lie in panels of 16, as runtime/tile.h reads them: [group][panel][element of the window][16], with zeros
+after the last channel. The order is the same for every level of processor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+PANEL = 16  # simd.h: panel
+_TILE_ROWS = 14  # tile.h: the most rows that a tile has on any level
+_NEAR = 1 << 16  # conv.h: near_floats
+_SAME_SETS = 1024  # conv.h: same_sets
+
+
+@dataclass(frozen=True)
+class Window:
+    """The numbers of runtime/shapes.h, in its order."""
+
+    batch: int
+    height: int
+    width: int
+    channels: int
+    out_height: int
+    out_width: int
+    out_channels: int
+    kernel_height: int = 1
+    kernel_width: int = 1
+    stride_y: int = 1
+    stride_x: int = 1
+    pad_top: int = 0
+    pad_left: int = 0
+    dilation_y: int = 1
+    dilation_x: int = 1
+    groups: int = 1
+
+    @property
+    def pixels(self) -> int:
+        return self.batch * self.out_height * self.out_width
+
+    @property
+    def depth(self) -> int:
+        """Elements of one window."""
+        return self.kernel_height * self.kernel_width * self.channels // self.groups
+
+    @property
+    def is_padded(self) -> bool:
+        """Whether any window reaches out of the image."""
+        bottom = (self.out_height - 1) * self.stride_y - self.pad_top + (self.kernel_height - 1) * self.dilation_y
+        right = (self.out_width - 1) * self.stride_x - self.pad_left + (self.kernel_width - 1) * self.dilation_x
+        return self.pad_top > 0 or self.pad_left > 0 or bottom >= self.height or right >= self.width
+
+
+def pack(w: np.ndarray, groups: int = 1) -> np.ndarray:
+    """Weights [M, C / groups, kernel_height, kernel_width] as [groups, panels, kernel_height, kernel_width, C / groups,
+    16]."""
+    channels = w.shape[0] // groups
+    panels = -(-channels // PANEL)
+    packed = np.zeros((groups, panels * PANEL, *w.shape[1:]), w.dtype)
+    packed[:, :channels] = w.reshape(groups, channels, *w.shape[1:])
+    split = packed.reshape(groups, panels, PANEL, *w.shape[1:])
+    return np.ascontiguousarray(split.transpose(0, 1, 4, 5, 3, 2))
+
+
+def pack_channels(values: np.ndarray, groups: int = 1) -> np.ndarray:
+    """One number for each output channel [M] as [groups, whole panels], with zeros after the last channel of each."""
+    channels = values.shape[0] // groups
+    packed = np.zeros((groups, -(-channels // PANEL) * PANEL), values.dtype)
+    packed[:, :channels] = values.reshape(groups, channels)
+    return packed
+
+
+def merged(w: np.ndarray, groups: int) -> tuple[np.ndarray, int]:
+    """The same weights with fewer groups, so that these fill a panel; zeros where groups do not see each other.
+
+    A panel is computed as a whole, however few of its channels a group has: so the zeros cost nothing.
+    """
+    channels = w.shape[0] // groups
+    together = max(n for n in range(1, groups + 1) if groups % n == 0 and (n == 1 or n * channels <= PANEL))
+    if together == 1:
+        return w, groups
+    depth = w.shape[1]
+    wide = np.zeros((groups // together, together, channels, together, *w.shape[1:]), w.dtype)
+    split = w.reshape(groups // together, together, channels, *w.shape[1:])
+    for i in range(together):
+        wide[:, i, :, i] = split[:, i]
+    return wide.reshape(w.shape[0], together * depth, *w.shape[2:]), groups // together
+
+
+def scratch_floats(window: Window) -> int:
+    """Working memory of each worker with which runtime/conv.h is faster: it copies windows there before it reads them.
+
+    That pays where neighbouring windows are so far apart that they compete for the same lines of the fast cache, and
+    where windows of few channels reach into the padding. Zero where it does not pay.
+    """
+    pitch = window.depth + PANEL - window.depth % PANEL
+    pitch += PANEL if pitch % (2 * PANEL) == 0 else 0
+    least, most = min(_TILE_ROWS, window.pixels + window.pixels % 2) * pitch, 2 * _NEAR
+    is_crowded = window.stride_x * window.channels % _SAME_SETS == 0 and window.pixels > 1
+    has_few_channels = window.is_padded and window.channels // window.groups < PANEL
+    if least > most or not (is_crowded or has_few_channels):
+        return 0
+    fit = window.depth * window.out_channels // window.groups <= 2 * _NEAR  # then tiles are multiplied one by one
+    return least if fit else min(most // (_TILE_ROWS * pitch), -(-window.pixels // _TILE_ROWS)) * _TILE_ROWS * pitch
