@@ -138,6 +138,10 @@ class Graph:
                 raise ConversionError(f"the graph '{self.name}' has a cycle: {self._cycle_text()}") from None
         return list(self._order)
 
+    def set_order(self, nodes: Sequence[Node]) -> None:
+        """Makes `nodes` (all of them, in a topological order) what nodes() returns, until an edge changes."""
+        self._order = list(nodes)
+
     def values(self) -> Iterable[Value]:
         return self._names.values()
 

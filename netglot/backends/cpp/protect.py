@@ -56,7 +56,7 @@ _INTRINSIC = re.compile(
 )
 
 
-def protected(name: str, salt: bytes, attempt: int = 0) -> str:
+def stand_in(name: str, salt: bytes, attempt: int = 0) -> str:
     """The name that stands for `name`: a letter and digits, as random as the salt."""
     digest = hmac.digest(salt, f"{attempt}:{name}".encode("utf-8", "surrogatepass"), hashlib.sha256)
     return f"x{int.from_bytes(digest) % 10**DIGITS:0{DIGITS}}"
@@ -73,7 +73,7 @@ class Names(dict[str, str]):
     def __missing__(self, name: str) -> str:
         if name in self._taken:  # is protected already
             return name
-        new = next(new for attempt in count() if (new := protected(name, self.salt, attempt)) not in self._taken)
+        new = next(new for attempt in count() if (new := stand_in(name, self.salt, attempt)) not in self._taken)
         self._taken.add(new)
         self[name] = new
         return new
@@ -177,9 +177,18 @@ def _in_attributes(code: Sequence[Token]) -> set[int]:
     for i, token in enumerate(code[:-1]):
         if token.text == "[" and code[i + 1].text == "[":
             found.update(at for at in _within(code, i, "[", "]") if code[at].text in _ATTRIBUTES.split())
-        if token.text in ("__attribute__", "__attribute", "__declspec"):
-            found.update(_within(code, i + 1, "(", ")"))
+        if token.text in ("__attribute__", "__declspec"):
+            found.update(_attribute_names(code, i + 1, 2 if token.text == "__attribute__" else 1))
     return found
+
+
+def _attribute_names(code: Sequence[Token], start: int, level: int) -> Iterator[int]:
+    """The places within `level` brackets: what is within more are arguments, which may be names of ours."""
+    depth = 1
+    for i in _within(code, start, "(", ")"):
+        depth += (code[i].text == "(") - (code[i].text == ")")
+        if depth == level:
+            yield i
 
 
 def _within(code: Sequence[Token], start: int, opening: str, closing: str) -> range:
@@ -230,6 +239,13 @@ def _is_definition(code: Sequence[Token], i: int) -> bool:
 
 # -------------------------------------------------------------------- the folder
 
+# A library's symbols that are no more needed once it is made; -x is what all strips have in common.
+_STRIPPED = """\
+if(CMAKE_STRIP AND NOT MSVC)
+  add_custom_command(TARGET {0} POST_BUILD COMMAND ${{CMAKE_STRIP}} -x $<TARGET_FILE:{0}>)
+endif()"""
+_PLAIN_FILES = ("CMakeLists.txt", "interface.json")  # whoever builds or runs the folder looks for them by these names
+
 
 @dataclass
 class Protection:
@@ -245,7 +261,7 @@ class Protection:
     @classmethod
     def of(cls, texts: Mapping[str, str], names: Names, others: Iterable[str] = ()) -> Protection:
         """`others`: more files that the texts speak of."""
-        self = cls(names, {name: _file_name(name, names) for name in (*texts, *others)})
+        self = cls(names, {name: file_name(name, names) for name in (*texts, *others)})
         sources = [_code(tokenize(text)) for name, text in texts.items() if is_source(name)]
         macros: set[str] = set()
         for code in sources:
@@ -264,6 +280,7 @@ class Protection:
         tokens = tokenize(text)
         code = _code(tokens)
         stay = {id(code[i]) for i in _std_names(code) | _in_attributes(code)}
+        _make_local(code)
         written = "".join(self._token(token, id(token) in stay) for token in tokens)
         return re.sub(r"[ \t]+(?=\n)", "", written).replace("\r", "").strip("\n") + "\n"
 
@@ -296,40 +313,55 @@ class Protection:
             word = match[0]
             return self.names[word] if word in target or word.startswith("NETGLOT_") else self.files.get(word, word)
 
-        return re.sub(r"[\w.]+", renamed, "\n".join(filter(None, lines))) + "\n"
+        stripped = [_STRIPPED.format(name) for name in target]
+        return re.sub(r"[\w.]+", renamed, "\n".join(filter(None, [*lines, *stripped]))) + "\n"
+
+
+def _make_local(code: Sequence[Token]) -> None:
+    """Puts what is compiled with the layers into nameless namespaces.
+
+    Its symbols, whose template arguments are shapes, are then known to one object file only, and can be stripped.
+    """
+    for i in range(len(code) - 2):
+        if [token.text for token in code[i : i + 3]] == ["namespace", "NETGLOT_NAMESPACE", "{"]:
+            end = _within(code, i + 2, "{", "}").stop
+            code[i + 2].text, code[end].text = "{ namespace {", "}}"
 
 
 def is_source(name: str) -> bool:
     return PurePath(name).suffix in (".h", ".cpp", ".c", ".mm")
 
 
-def _file_name(name: str, names: Names) -> str:
-    """CMake and whoever runs the program look for some files by their names."""
-    if name in ("CMakeLists.txt", "interface.json"):
+def file_name(name: str, names: Names) -> str:
+    """What the file `name` is called in a protected folder."""
+    if name in _PLAIN_FILES:
         return name
-    return names[name] + PurePath(name).suffix
+    return names[PurePath(name).stem] + PurePath(name).suffix
 
 
-def protect(texts: Mapping[str, str], names: Names, others: Iterable[str] = ()) -> dict[str, str]:
+def protected(texts: Mapping[str, str], names: Names, others: Iterable[str] = ()) -> dict[str, str]:
     """File name -> text of a folder (its sources, headers and CMakeLists.txt) without any name of ours.
 
-    `names` holds afterwards what each name and file became. `others`: files without a text, like the weights. Files of
-    other kinds, like a README.md, are left out. ConversionError for what can't be renamed word by word: a macro that
-    makes names of ours out of parts.
+    `names` holds afterwards what each name and file became. `others`: files without a text, like the weights. The
+    interface.json stays as it is; what is for readers, like a README.md, is left out. ConversionError for what can't be
+    renamed word by word: a macro that makes names of ours out of parts.
     """
     protection = Protection.of(texts, names, others)
     written = {protection.files[name]: protection.source(text) for name, text in texts.items() if is_source(name)}
     if "CMakeLists.txt" in texts:
         written["CMakeLists.txt"] = protection.build(texts["CMakeLists.txt"])
+    if "interface.json" in texts:
+        written["interface.json"] = texts["interface.json"]
     return written
 
 
 # ------------------------------------------------------------------ the map file
 
 
-def map_text(names: Mapping[str, str], salt: bytes, tensors: Mapping[str, str]) -> str:
-    """The map file, as JSON: who has it can read what is protected, and make the same names again."""
-    return json.dumps({"salt": salt.hex(), "tensors": dict(tensors), "names": dict(names)}, indent=1) + "\n"
+def map_text(names: Names, tensors: Mapping[str, str]) -> str:
+    """The map file, as JSON: who has it can read what is protected. `tensors`: those of `names` that are no code."""
+    others = {name: new for name, new in names.items() if name not in tensors}
+    return json.dumps({"salt": names.salt.hex(), "tensors": dict(tensors), "names": others}, indent=1) + "\n"
 
 
 def read_map(text: str) -> dict[str, str]:
@@ -363,12 +395,17 @@ def unmap(text: str, names: Mapping[str, str]) -> str:
 # ------------------------------------------------------------------- the graph
 
 
-def hide_names(graph: Graph, salt: bytes) -> Names:
-    """Gives the graph and its values protected names, so that none of theirs comes into a text at all.
+def hide(graph: Graph, salt: bytes) -> Names:
+    """Permutes the nodes, and gives the graph and its values protected names, so that none of theirs is ever written.
 
     Returns name -> protected name.
     """
-    names = Names(salt)
+    names, nodes = Names(salt), graph.nodes()
+    places = {node: i for i, node in enumerate(nodes)}
+    needed = [
+        {places[x] for value in graph.nx.predecessors(node) for x in graph.nx.predecessors(value)} for node in nodes
+    ]
+    graph.set_order(permute(nodes, needed, salt))
     for value in list(graph.values()):
         graph.rename(value, names[value.name])
     graph.name = names[graph.name]

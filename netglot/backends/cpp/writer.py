@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 from itertools import accumulate
@@ -18,6 +19,7 @@ from netglot.backends.cpp.arena import ALIGNMENT, plan
 from netglot.backends.cpp.context import CppBuilder
 from netglot.backends.cpp.control import MOST_STEPS
 from netglot.backends.cpp.literals import c_type
+from netglot.backends.cpp.protect import file_name, hide, map_text, merge, protected, unhidden
 from netglot.backends.cpp.seal import read_key, seal
 from netglot.backends.cpp.sources import Model, Sealed
 from netglot.backends.lowering import NotMappedError
@@ -30,6 +32,7 @@ from netglot.passes.layout import Ends, Side, choose_layout
 from netglot.passes.pipeline import CHANNELS_LAST, Pass, run
 
 WEIGHTS = "weights.bin"
+WEIGHTS_ARRAY = "weights_array.h"  # which the CMakeLists.txt makes of them for compilers without .incbin
 
 
 def side(graph: Graph, node: Node) -> Ends:
@@ -55,11 +58,16 @@ PASSES: list[Pass] = [
 ]
 
 
-def save(graph: Graph, path: Path, *, threads: int = 1, exact: bool = False, encrypt: Path | None = None) -> int:
+def save(
+    graph: Graph, path: Path, *, threads: int = 1, exact: bool = False, encrypt: Path | None = None,
+    protect: bool = False, salt: str | None = None, map_file: Path | None = None,
+) -> int:  # fmt: skip
     """Writes `graph` into the folder `path`; returns the number of nodes written.
 
     threads: how many tasks of a layer may run at once. exact: no rearranged sums (Winograd convolutions). encrypt: a
-    file with the key that the weights are sealed with (seal.py).
+    file with the key that the weights are sealed with (seal.py). protect: no name of the source or of ours is written,
+    but such as are derived from `salt` (by default a random one); `map_file` (by default beside the folder) tells the
+    owner what they stand for (protect.py). The graph is protected with them.
 
     ConversionError where a shape is not known or C++ has not the type of an input or output; UnsupportedError with
     every node that can't be written.
@@ -68,19 +76,38 @@ def save(graph: Graph, path: Path, *, threads: int = 1, exact: bool = False, enc
     refused = compose(graph, "cpp")
     _check_types(graph)
     run(graph, PASSES)
+    names = hide(graph, salt.encode() if salt else os.urandom(32)) if protect else None
+    tensors = dict(names or {})
     m = CppBuilder(graph, threads, exact)
-    lowering.lower(graph, "cpp", m.add, refused)
+    try:
+        lowering.lower(graph, "cpp", m.add, refused)
+    except ConversionError as error:
+        raise unhidden(error, tensors) from None
     m.copy_outputs()
     offsets, size = _offsets(m.constants)
     model = Model.of(graph, m, plan(m.buffers()), offsets, size)
     path.mkdir(parents=True, exist_ok=True)
-    model = _write_weights(path / WEIGHTS, m.constants, model, read_key(encrypt) if encrypt else None)
-    for name, text in files.texts(model).items():
-        (path / name).write_text(text, encoding="ascii")
-    for source in resources.files("netglot.backends.cpp").joinpath("runtime").iterdir():
-        if source.name.endswith((".h", ".cpp")):
-            (path / source.name).write_bytes(source.read_bytes())
+    weights = path / (file_name(WEIGHTS, names) if names else WEIGHTS)
+    model = _write_weights(weights, m.constants, model, read_key(encrypt) if encrypt else None)
+    if names is None:
+        _write_texts(path, files.texts(model) | _runtime())
+        return len(graph.nodes())
+    model = replace(model, groups=merge([i for i, item in enumerate(model.statements) if item.text], names.salt))
+    _write_texts(path, protected(files.texts(model) | _runtime(), names, [WEIGHTS, WEIGHTS_ARRAY]))
+    map_file = map_file or path.with_name(path.name + ".map.json")
+    map_file.write_text(map_text(names, tensors), encoding="utf-8")
     return len(graph.nodes())
+
+
+def _runtime() -> dict[str, str]:
+    """File name -> text of the headers that are the same for all models."""
+    sources = resources.files("netglot.backends.cpp").joinpath("runtime").iterdir()
+    return {file.name: file.read_text("ascii") for file in sources if file.name.endswith((".h", ".cpp"))}
+
+
+def _write_texts(path: Path, texts: Mapping[str, str]) -> None:
+    for name, text in texts.items():
+        (path / name).write_text(text, encoding="ascii")
 
 
 def _check_types(graph: Graph) -> None:
