@@ -2,6 +2,7 @@
 
 from netglot.backends.cpp import (  # noqa: F401  (they register their operators)
     control,
+    convolution,
     dense,
     detection,
     elementwise,

@@ -71,14 +71,12 @@ def _call(kernel: str, sizes: Sequence[int], axes: Sequence[Axis], *arguments: s
     return f"netglot::{kernel}<{template}>(\n      {', '.join(arguments)});"
 
 
-@cpp_op("Conv")
-def conv(
-    m: CppBuilder, x: Value, w: Value, b: Value | None, y: Value, *, auto_pad: str, kernel_shape: Ints = (),
-    strides: Ints = (), pads: Ints = (), dilations: Ints = (), group: int,
-) -> str:  # fmt: skip
-    axes = _joined(window_axes(x.sizes[2:], y.sizes[2:], w.sizes[2:], strides, pads, dilations, auto_pad))
+def direct_conv(
+    m: CppBuilder, x: Value, w: Value, b: Value | None, out: str, y: Value, axes: Sequence[Axis], group: int
+) -> str:
+    """Convolution over any number of axes and of any type, into memory like that of `y`."""
     sizes = (x.sizes[0], x.sizes[1], y.sizes[1], group)
-    return _call("conv", sizes, axes, m.ref(x), m.ref(w), m.optional(b), m.ref(y))
+    return _call("conv", sizes, _joined(axes), m.ref(x), m.ref(w), m.optional(b), out)
 
 
 @cpp_op("ConvTranspose")

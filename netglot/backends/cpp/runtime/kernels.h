@@ -1,8 +1,10 @@
 // Every kernel that a generated model may call.
 #pragma once
 
+#include "conv.h"
 #include "dense.h"
 #include "detection.h"
+#include "gemm.h"
 #include "lines.h"
 #include "map.h"
 #include "nest.h"
