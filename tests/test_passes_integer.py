@@ -272,6 +272,11 @@ CASES: dict[str, tuple[Case, list[str]]] = {
         lambda n: (lambda x: n.q(n.g.Mul(x, n.q(n.g.Sigmoid(x), 1 / 256, -128)), 0.02))(n.x),
         ["Lookup8"],
     ),
+    "x Relu(x), each quantised": (
+        lambda n: (lambda x: n.q(n.g.Mul(x, n.q(n.g.Relu(x), 0.02, -7)), 0.02))(n.x),
+        ["Lookup8"],
+    ),
+    "LeakyRelu, then Relu": (lambda n: n.q(n.g.Relu(n.q(n.g.LeakyRelu(n.x), 0.01)), 0.01), ["Lookup8"]),
     "with numbers": (lambda n: n.q(n.g.Div(n.g.Sub(np.float32(1), n.x), np.float32(3)), 0.01), ["Lookup8"]),
     "MaxPool": (lambda n: n.q(n.g.MaxPool(n.x, kernel_shape=(2, 2)), 0.02, -7), ["MaxPool"]),
     "shapes": (

@@ -31,7 +31,7 @@ def to_integer(graph: Graph) -> bool:
     """What is computed between DequantizeLinear and QuantizeLinear is computed on the integers."""
     steps = (
         _unfold_layers, _fold_quantised, move_dequantisation_down, move_quantisation_up, _look_up, layers_on_integers,
-        _combine, merge_tables, _merge_limits,
+        _combine, _merge_limits, merge_tables,
     )  # fmt: skip
     return any([step(graph) for step in steps])
 

@@ -16,7 +16,7 @@ from netglot.ir.extension import OPERATORS
 from netglot.ir.extension.reference import compute
 from netglot.ir.graph import Graph, Node, Value
 from netglot.ir.schema import DOMAIN
-from netglot.passes.integer_grids import FLOAT, Grid, Tensor, tensor
+from netglot.passes.integer_grids import BYTES, FLOAT, Grid, Tensor, tensor
 from netglot.passes.integer_moves import discard
 from netglot.passes.match import producer, supplant
 
@@ -102,37 +102,48 @@ def _result(graph: Graph, node: Node, root: Tensor, known: dict[Value, np.ndarra
 
 
 def merge_tables(graph: Graph) -> bool:
-    """IntegerMul(x, Lookup8(x)), Lookup8(Lookup8(x))... -> Lookup8(x)."""
-    found = [node for node in graph.nodes() if node.domain == DOMAIN and node.op in _DATA]
-    return any([_merge(graph, node) for node in found])
+    """IntegerMul(x, Lookup8(x)), Clip(Lookup8(x))... -> Lookup8(x)."""
+    return any([_merge(graph, node) for node in graph.nodes() if _computed(node)])
 
 
-_DATA = {"Lookup8": (0,), "IntegerAdd": (0, 3), "IntegerMul": (0, 3)}  # which inputs are computed
+def _computed(node: Node) -> tuple[int, ...]:
+    """Which inputs of `node` are 8-bit integers that are computed, if a table can take the place of such nodes."""
+    if node.domain == DOMAIN:
+        return {"Lookup8": (0,), "IntegerAdd": (0, 3), "IntegerMul": (0, 3)}.get(node.op, ())
+    constant = all(value is None or value.is_constant for value in node.inputs[1:])
+    return (0,) if node.op == "Clip" and node.output.dtype in BYTES and constant else ()
 
 
 def _merge(graph: Graph, node: Node) -> bool:
-    values = [value for i in _DATA[node.op] if (value := node.inputs[i]) is not None]
+    values = [value for place in _computed(node) if (value := node.inputs[place]) is not None]
     tables = [_table(graph, value) for value in values]
     root = tables[0][0]
     same = all(one is root and value.shape == root.shape for (one, _), value in zip(tables, values, strict=True))
     if not same or all(value is root for value in values) or root.is_constant or root.dtype is None:
         return False
-    arguments: list[Any] = [None if value is None else value.data for value in node.inputs]
-    for place, (_, table) in zip(_DATA[node.op], tables, strict=True):
-        arguments[place] = table
     g, makers = Builder(graph), [graph.producer(value) for value in values]
     with g.at(node.origin):
-        table = OPERATORS[node.op].run(*arguments, **node.attributes)
-        supplant(graph, node, g.extension("Lookup8", [root, table]))
+        supplant(graph, node, g.extension("Lookup8", [root, _run(node, [table for _, table in tables])]))
     for maker in makers:
         if maker is not None:
             discard(graph, maker)
     return True
 
 
+def _run(node: Node, tables: list[np.ndarray]) -> np.ndarray:
+    """What `node` makes of these in the place of what is computed."""
+    arguments: list[Any] = [None if value is None else value.data for value in node.inputs]
+    for place, table in zip(_computed(node), tables, strict=True):
+        arguments[place] = table
+    known = OPERATORS[node.op].run(*arguments, **node.attributes) if node.domain else compute(node.op, *arguments)
+    return np.asarray(known)
+
+
 def _table(graph: Graph, value: Value) -> tuple[Value, np.ndarray]:
-    """What `value` is looked up from, and the table; a value that is not looked up is its own."""
+    """What `value` is looked up from or limited, and the table; other values are their own."""
+    levels: np.ndarray = np.arange(256, dtype=np.uint8).view(value.dtype or np.uint8)
     node = graph.producer(value) if value in graph.nx else None
-    if node is not None and node.domain == DOMAIN and node.op == "Lookup8" and node.inputs[0] and node.inputs[1]:
-        return node.inputs[0], node.inputs[1].array
-    return value, np.arange(256, dtype=np.uint8).view(value.dtype or np.uint8)
+    if node is None or node.inputs[0] is None or _computed(node) != (0,):
+        return value, levels
+    x = node.inputs[0]
+    return x, _run(node, [np.arange(256, dtype=np.uint8).view(x.dtype or np.uint8)])
