@@ -220,14 +220,15 @@ def measured_peaks(work: Path, core: int) -> dict[str, float]:
 def show_layers(folder: Path, options: argparse.Namespace, peak: float) -> None:
     """The layers that take the most time."""
     times = profiled(folder, options)
-    table = Table("us", "of all", "GFLOP/s", "of the peak", "layer")
+    table = Table("us", "of all", "GFLOP/s", "of the peak")
+    table.add_column("layer", no_wrap=True)
     titles = dict(layer_titles((folder / "layers.h").read_text()))
     for index in sorted(times, key=lambda index: -times[index])[: options.layers]:
         title = titles.get(index, "?")
         rate = operations(title) / times[index]
         table.add_row(
             f"{times[index] / 1e3:.0f}", f"{times[index] / sum(times.values()):.0%}", f"{rate:.0f}",
-            f"{rate / peak:.0%}", title[:90],
+            f"{rate / peak:.0%}", title,
         )  # fmt: skip
     CONSOLE.print(table)
     rate = sum(operations(titles.get(index, "")) for index in times) / sum(times.values())
@@ -248,7 +249,7 @@ def profiled(folder: Path, options: argparse.Namespace) -> dict[int, int]:
 def layer_titles(text: str) -> Iterator[tuple[int, str]]:
     """The comments above each layer's function."""
     for match in re.finditer(r"((?:^//.*\n)+)[^\n]*\blayer_(\d+)\(", text, re.MULTILINE):
-        yield int(match[2]), " | ".join(line[3:] for line in match[1].splitlines())
+        yield int(match[2]), " | ".join(line[3:].partition(";")[0] for line in match[1].splitlines())
 
 
 def operations(title: str) -> int:
