@@ -36,17 +36,31 @@ NETGLOT_TARGET NETGLOT_INLINE Floats load(const float* p) {
 
 NETGLOT_TARGET NETGLOT_INLINE void store(float* p, Floats v) { std::memcpy(p, &v, sizeof v); }
 
-/// The first `count` elements (fewer than `lanes`) of the vector at `p`; zeros after them.
+/// The first `count` elements (fewer than `lanes`) of the vector at `p`; zeros after them, which are not read.
 NETGLOT_TARGET NETGLOT_INLINE Floats load_part(const float* p, Index count) {
+#if defined(NETGLOT_X86) && NETGLOT_LANES == 16
+  return (Floats)_mm512_maskz_loadu_ps(__mmask16((1u << count) - 1), p);
+#elif defined(NETGLOT_X86) && NETGLOT_LANES == 8
+  return (Floats)_mm256_maskload_ps(p, (__m256i)(Ints{0, 1, 2, 3, 4, 5, 6, 7} < std::int32_t(count)));
+#else
   float part[lanes] = {};
-  for (Index i = 0; i < count; ++i) part[i] = p[i];
+  NETGLOT_UNROLL for (Index i = 0; i < lanes; ++i)
+      if (i < count) part[i] = p[i];
   return load(part);
+#endif
 }
 
 NETGLOT_TARGET NETGLOT_INLINE void store_part(float* p, Floats v, Index count) {
+#if defined(NETGLOT_X86) && NETGLOT_LANES == 16
+  _mm512_mask_storeu_ps(p, __mmask16((1u << count) - 1), (__m512)v);
+#elif defined(NETGLOT_X86) && NETGLOT_LANES == 8
+  _mm256_maskstore_ps(p, (__m256i)(Ints{0, 1, 2, 3, 4, 5, 6, 7} < std::int32_t(count)), (__m256)v);
+#else
   float part[lanes];
   store(part, v);
-  for (Index i = 0; i < count; ++i) p[i] = part[i];
+  NETGLOT_UNROLL for (Index i = 0; i < lanes; ++i)
+      if (i < count) p[i] = part[i];
+#endif
 }
 
 NETGLOT_TARGET NETGLOT_INLINE Floats splat(float x) { return x - Floats{}; }
