@@ -191,7 +191,7 @@ def natural_order(layout: tuple[int, ...], dropped: Collection[int]) -> tuple[in
 _CHANNELS_FIRST = {
     "Conv", "ConvTranspose", "DeformConv", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool", "GlobalMaxPool",
     "GlobalLpPool", "BatchNormalization", "InstanceNormalization", "GroupNormalization", "LRN", "DepthToSpace",
-    "SpaceToDepth",
+    "SpaceToDepth", "FusedConv",
 }  # fmt: skip
 
 

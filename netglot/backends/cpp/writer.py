@@ -28,6 +28,7 @@ from netglot.ir import types
 from netglot.ir.graph import Graph, Node, Value
 from netglot.passes.control import lower_control
 from netglot.passes.flatten_layout import flattens_into_dense
+from netglot.passes.fuse_finish import fuse_finish
 from netglot.passes.layout import Ends, Side, choose_layout
 from netglot.passes.pipeline import CHANNELS_LAST, Pass, run
 
@@ -53,6 +54,7 @@ def lay_out(graph: Graph) -> bool:
 
 # In this order, before the operators are lowered.
 PASSES: list[Pass] = [
+    fuse_finish,
     lay_out,
     *CHANNELS_LAST,  # these know by now what is stored so
 ]
