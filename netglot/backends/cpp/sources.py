@@ -287,7 +287,7 @@ void Model::start(const netglot::Options& options) {{
   level_ = netglot::supported(options.level < built ? options.level : built);
   has_dot_products_ = netglot::has_dot_products();
   parallel_ = options.parallel;
-{_own_threads(model)}  if (parallel_.workers > threads) parallel_.workers = threads;
+{_own_threads(model)}  if (parallel_.workers > threads) parallel_ = {{}};  // workers have numbers, and memory of their own
   weights_ = {model.symbol}_weights;
   const bool has_memory = memory_ != nullptr && reinterpret_cast<std::uintptr_t>(memory_) % 64 == 0;
   status_ = !has_memory     ? netglot::Status::no_memory

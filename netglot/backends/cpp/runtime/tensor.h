@@ -37,7 +37,8 @@ enum class Level : int {
 
 struct Options {
   Level level = Level::best;     ///< at most
-  Parallel parallel = {};        ///< the application's own parallel loop; by default the model's own threads, if any
+  Parallel parallel = {};        ///< the application's own parallel loop; by default the model's own threads, if any.
+                                 ///< One with more workers than Model::threads is not used: one thread does it all
   unsigned char* key = nullptr;  ///< of an encrypted model: 32 bytes, which are wiped
 };
 
