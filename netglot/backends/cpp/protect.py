@@ -239,10 +239,15 @@ def _is_definition(code: Sequence[Token], i: int) -> bool:
 
 # -------------------------------------------------------------------- the folder
 
-# A library's symbols that are no more needed once it is made; -x is what all strips have in common.
+# Symbols that nobody needs once the library is made. Apple's strip has its own letter for it.
 _STRIPPED = """\
+if(APPLE)
+  set(STRIP_FLAG -x)
+else()
+  set(STRIP_FLAG --strip-unneeded)
+endif()
 if(CMAKE_STRIP AND NOT MSVC)
-  add_custom_command(TARGET {0} POST_BUILD COMMAND ${{CMAKE_STRIP}} -x $<TARGET_FILE:{0}>)
+  add_custom_command(TARGET {0} POST_BUILD COMMAND ${{CMAKE_STRIP}} ${{STRIP_FLAG}} $<TARGET_FILE:{0}>)
 endif()"""
 _PLAIN_FILES = ("CMakeLists.txt", "interface.json")  # whoever builds or runs the folder looks for them by these names
 
