@@ -46,10 +46,10 @@ struct Product {
 /// The windows of a tile: one pixel each.
 struct Windows {
   Index count;
-  bool inside;                          ///< none reaches into the padding
-  const float* copies;                  ///< of the windows, one after another; or null
+  bool inside, whole;                     ///< none reaches into the padding; each is one run
+  const float* base;                      ///< of x, or of copies
+  Index offset[tile_rows];                ///< of the first element, from `base`
   Index top[tile_rows], left[tile_rows];  ///< of the first element, in the image
-  Index offset[tile_rows];              ///< of the first element, in x
 };
 
 /// Each window is several runs of `depth` numbers that lie together.
@@ -70,7 +70,8 @@ NETGLOT_TARGET inline void windows_at(const Product& p, Index tile, Index group,
   const Index first = tile * p.rows, left = p.pixels - first;
   result.count = left < p.rows ? left : p.rows;
   result.inside = true;
-  result.copies = nullptr;
+  result.whole = false;
+  result.base = p.x;
   if (p.pointwise) {
     for (Index r = 0; r < result.count; ++r) {
       result.top[r] = result.left[r] = 0;  // of an image of this pixel alone
@@ -105,22 +106,29 @@ inline bool is_dense(const Window& w) { return w.groups == 1 && w.dilation_x == 
 /// Looks up some runs of all windows, beginning with run `first`; returns whether more are left after them.
 NETGLOT_TARGET inline bool look_up(const Product& p, const Windows& windows, Index first, Runs& runs) {
   const Window& w = p.window;
-  const bool whole = windows.copies != nullptr, dense = whole || (windows.inside && is_dense(w));
-  const Index across = dense ? 1 : w.kernel_width, all = whole ? 1 : across * w.kernel_height;
+  const bool dense = windows.whole || (windows.inside && is_dense(w));
+  const Index across = dense ? 1 : w.kernel_width, all = windows.whole ? 1 : across * w.kernel_height;
   runs.count = all - first < most_runs ? all - first : most_runs;
-  runs.depth = whole ? p.depth : dense ? w.kernel_width * p.channels : p.channels;
+  runs.complete = runs.count == all;
+  runs.depth = windows.whole ? p.depth : dense ? w.kernel_width * p.channels : p.channels;
+  Index ky = first / across, kx = first % across;
   for (Index i = 0; i < runs.count; ++i) {
     const float** const rows = runs.rows[i];
-    const Index dy = (first + i) / across * w.dilation_y, dx = (first + i) % across * w.dilation_x;
-    const Index offset = (dy * w.width + dx) * w.channels;
-    for (Index r = 0; r < windows.count; ++r) {
-      const bool inside = windows.inside || (std::size_t(windows.top[r] + dy) < std::size_t(w.height) &&
-                                             std::size_t(windows.left[r] + dx) < std::size_t(w.width));
-      rows[r] = whole ? windows.copies + r * p.pitch : inside ? p.x + (windows.offset[r] + offset) : p.zeros;
+    const Index dy = ky * w.dilation_y, dx = kx * w.dilation_x, shift = (dy * w.width + dx) * w.channels;
+    if (windows.inside) {
+      for (Index r = 0; r < windows.count; ++r) rows[r] = windows.base + (windows.offset[r] + shift);
+    } else {
+      for (Index r = 0; r < windows.count; ++r) {
+        const bool is_y = std::size_t(windows.top[r] + dy) < std::size_t(w.height);
+        const bool is_x = std::size_t(windows.left[r] + dx) < std::size_t(w.width);
+        rows[r] = (is_y & is_x) ? windows.base + (windows.offset[r] + shift) : p.zeros;
+      }
     }
     for (Index r = windows.count; r < tile_rows; ++r) rows[r] = rows[0];  // computed for nothing, not stored
+    if (++kx < across) continue;
+    kx = 0;
+    ++ky;
   }
-  runs.complete = runs.count == all;
   return first + runs.count < all;
 }
 
@@ -144,11 +152,17 @@ inline void copy_line(const Product& p, const Windows& windows, Index r, Index k
   }
 }
 
-inline void copy_windows(const Product& p, Windows& windows, float* to) {
-  windows.copies = to;
+inline void copy_windows(const Product& p, const Windows& windows, float* to) {
   for (Index r = 0; r < windows.count; ++r)
     for (Index ky = 0; ky < p.window.kernel_height; ++ky)
       copy_line(p, windows, r, ky, to + r * p.pitch + ky * p.window.kernel_width * p.channels);
+}
+
+/// The same windows, as they were copied.
+inline void use_copies(const Product& p, Windows& windows, const float* copies) {
+  windows.inside = windows.whole = true;
+  windows.base = copies;
+  for (Index r = 0; r < windows.count; ++r) windows.offset[r] = r * p.pitch;
 }
 
 /// Where the outputs of a tile go.
@@ -276,7 +290,7 @@ NETGLOT_TARGET inline void multiply_block(void* context, Index task, Index worke
         if (copy && (p.crowded || !windows.inside)) {
           float* const own = p.scratch.data + worker * p.scratch.size + (tile - first) * p.rows * p.pitch;
           if (column == from) copy_windows(p, windows, own);
-          windows.copies = own;
+          use_copies(p, windows, own);
         }
         runs.complete = false;
       }
