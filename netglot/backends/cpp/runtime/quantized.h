@@ -15,7 +15,8 @@ namespace NETGLOT_NAMESPACE {
 
 using Byte = std::uint8_t;  // of int8 and uint8 tensors alike
 
-/// How sums become outputs: y = limited(sum * scale, low, high) rounded to the nearest (half to even) + zero.
+/// How sums become outputs: y = limited(sum * scale, low, high) rounded to the nearest (half to even) + zero; or, for
+/// outputs of float, y = sum * scale.
 struct Requantize {
   const std::int32_t* bias;  ///< of each output channel, padded to whole panels; then again for signed factors
   const float* scale;        ///< of each output channel, padded likewise: scale(x) * scale(w) / scale(y)
@@ -39,7 +40,18 @@ constexpr const std::int32_t* bias_for(const Requantize& to, Index padded) {
   return signed_factors ? to.bias + padded : to.bias;
 }
 
+/// Copies a few bytes without a call; returns the end of them.
+inline Byte* copied(Byte* to, const Byte* from, Index count) {
+  for (; count >= 8; count -= 8, to += 8, from += 8) std::memcpy(to, from, 8);
+  if (count & 4) std::memcpy(to, from, 4), to += 4, from += 4;
+  if (count & 2) std::memcpy(to, from, 2), to += 2, from += 2;
+  if (count & 1) *to++ = *from;
+  return to;
+}
+
 NETGLOT_TARGET NETGLOT_INLINE Ints splat_int(std::int32_t x) { return x - Ints{}; }
+
+NETGLOT_TARGET NETGLOT_INLINE Ints splat_byte(Byte x) { return splat_int(std::int32_t(x * 0x01010101u)); }
 
 NETGLOT_TARGET NETGLOT_INLINE Ints load_ints(const void* p) {
   Ints v;
@@ -93,13 +105,9 @@ NETGLOT_TARGET NETGLOT_INLINE void store_bytes(Byte* p, Ints v) {
 }
 
 NETGLOT_TARGET NETGLOT_INLINE void store_bytes_part(Byte* p, Ints v, Index count) {
-#if defined(NETGLOT_X86) && NETGLOT_LANES == 16
-  _mm_mask_storeu_epi8(p, __mmask16((1u << count) - 1), _mm512_maskz_cvtepi32_epi8(0xFFFF, (__m512i)v));
-#else
   Byte part[lanes];
   store_bytes(part, v);
-  for (Index i = 0; i < count; ++i) p[i] = part[i];
-#endif
+  copied(p, part, count);
 }
 
 /// Four bytes, in each element of a vector.
@@ -192,7 +200,11 @@ NETGLOT_TARGET NETGLOT_INLINE Ints dot(Ints sum, Factors<Dot> x, Factors<Dot> w)
 }
 
 #else
+#if defined(__clang__) && !defined(__ARM_FEATURE_DOTPROD)
+constexpr bool has_dot = false;  // its assembler refuses the instruction
+#else
 constexpr bool has_dot = true;
+#endif
 
 template <bool Dot>
 struct Factors {
@@ -212,7 +224,7 @@ NETGLOT_INLINE Factors<Dot> split_w(Ints v) {
 template <bool Dot>
 NETGLOT_INLINE Ints dot(Ints sum, Factors<Dot> x, Factors<Dot> w) {
   if constexpr (Dot) {
-    asm(".arch_extension dotprod\n\tsdot %0.4s, %1.16b, %2.16b" : "+w"(sum) : "w"(x.bytes), "w"(w.bytes));
+    asm(".arch armv8.4-a\n\tsdot %0.4s, %1.16b, %2.16b" : "+w"(sum) : "w"(x.bytes), "w"(w.bytes));
     return sum;
   } else {
     const int8x16_t a = (int8x16_t)x.bytes, b = (int8x16_t)w.bytes;

@@ -21,6 +21,12 @@ constexpr Index padded_line(Index bytes) { return (bytes + 63) / 64 * 64; }
 
 constexpr Index padded_panels(Index channels) { return (channels + panel - 1) / panel * panel; }
 
+/// Outputs of float, `columns` of them.
+NETGLOT_TARGET NETGLOT_INLINE void store_real(Byte* y, Floats v, Index columns) {
+  if (columns >= lanes) return store(reinterpret_cast<float*>(y), v);
+  store_part(reinterpret_cast<float*>(y), v, columns);
+}
+
 /// Rows x (Vectors * lanes) sums of 8-bit products. w holds, for each four steps of the depth, four bytes for each of
 /// `panel` output channels; the next panel begins `next` bytes after this one.
 template <bool Dot, Index Rows, Index Vectors>
@@ -50,7 +56,16 @@ struct ByteTile {
     }
   }
 
-  /// `columns` outputs of each row.
+  /// `columns` outputs of each row, as float or as bytes.
+  NETGLOT_TARGET NETGLOT_INLINE void finish_real(Byte* const* y, Index columns, const float* scale) {
+    NETGLOT_UNROLL for (Index v = 0; v < Vectors; ++v) {
+      const Floats factor = load(scale + v * lanes);
+      if (columns <= v * lanes) return;
+      NETGLOT_UNROLL for (Index r = 0; r < Rows; ++r)
+          store_real(y[r] + v * lanes * Index(sizeof(float)), to_floats(sum[r][v]) * factor, columns - v * lanes);
+    }
+  }
+
   NETGLOT_TARGET NETGLOT_INLINE void finish(Byte* const* y, Index columns, const float* scale, const Limits& limits) {
     NETGLOT_UNROLL for (Index v = 0; v < Vectors; ++v) {
       const Floats factor = load(scale + v * lanes);
@@ -79,6 +94,8 @@ struct ByteConv {
   Index taps, depth;       ///< pixels under the kernel, and bytes of each
   Index columns;           ///< output channels of a task
   Index column_tasks;      ///< tasks with the same rows
+  Index passes;            ///< weights are the sum of as many
+  Index y_size;            ///< bytes of one output: one, or four for floats
   bool direct, gathered;   ///< rows lie one after the other in x, or are copied together
 };
 
@@ -152,15 +169,6 @@ inline void point_at_pixels(const ByteConv& c, Byte* outside, const Byte** table
   }
 }
 
-/// Short and without a call.
-inline Byte* copied(Byte* to, const Byte* from, Index count) {
-  for (; count >= 8; count -= 8, to += 8, from += 8) std::memcpy(to, from, 8);
-  if (count & 4) std::memcpy(to, from, 4), to += 4, from += 4;
-  if (count & 2) std::memcpy(to, from, 2), to += 2, from += 2;
-  if (count & 1) *to++ = *from;
-  return to;
-}
-
 /// Copies the pixels under the kernel together for a block of rows.
 inline void gather_pixels(const ByteConv& c, Byte* to, Index group, Index first, Index last) {
   const Window& w = c.window;
@@ -200,24 +208,27 @@ template <bool Dot, Index Rows, Index Vectors>
 NETGLOT_TARGET void byte_tile(const ByteConv& c, const ByteRows& x, Index group, Index column, Index first, Index i,
                               Index last) {
   const Index outputs = c.window.out_channels / c.window.groups, padded = padded_panels(outputs);
-  const Index next = c.taps * c.depth * panel, at = group * padded + column;
+  const Index pass = c.taps * c.depth * panel, next = c.passes * pass, at = group * padded + column;
   const std::int8_t* w = c.weights + at / panel * next + at % panel * 4;
-  const Ints flip = splat_int(c.flip * 0x01010101);
+  const Ints flip = splat_byte(c.flip);
   const Byte* rows[Rows];
   Byte* y[Rows];
   for (Index r = 0; r < Rows; ++r) {
     const Index row = first + i + r < last ? i + r : last - first;  // the last again, where the tile is too high
     rows[r] = x.start + row * x.step;
-    y[r] = c.y + (first + row) * c.window.out_channels + group * outputs + column;
+    y[r] = c.y + ((first + row) * c.window.out_channels + group * outputs + column) * c.y_size;
   }
   ByteTile<Dot, Rows, Vectors> tile;
   tile.start(bias_for(c.to, c.window.groups * padded) + at);
-  if (x.table == nullptr) {
-    tile.add(rows, c.depth, flip, w, next);
-  } else {
-    for (Index tap = 0; tap < c.taps; ++tap)
-      tile.add(x.table + tap * c.block + i, c.depth, flip, w + tap * c.depth * panel, next);
+  for (Index p = 0; p < c.passes; ++p, w += pass) {
+    if (x.table == nullptr) {
+      tile.add(rows, c.depth, flip, w, next);
+    } else {
+      for (Index tap = 0; tap < c.taps; ++tap)
+        tile.add(x.table + tap * c.block + i, c.depth, flip, w + tap * c.depth * panel, next);
+    }
   }
+  if (c.y_size > 1) return tile.finish_real(y, outputs - column, c.to.scale + at);
   tile.finish(y, outputs - column, c.to.scale + at, Limits(c.to));
 }
 
@@ -275,14 +286,15 @@ NETGLOT_TARGET void byte_conv_task(void* context, Index task, Index worker) {
   }
 }
 
-/// y = the convolution of x with w, of images of 8-bit numbers that are stored with channels last.
+/// y = the convolution of x with w, of images of 8-bit numbers that are stored with channels last; y may be of floats.
 ///
-/// w: for each group and 16 of its output channels [taps][channels / 4][16][4], with zeros as padding; where a tap's
-/// channels are no multiple of four, [taps * channels / 4][16][4]. `zero`: the zero point of x. `dot`: whether the
-/// processor multiplies and adds four bytes at once. `scratch`: byte_conv_scratch() bytes for each worker.
-template <class T>
-void quantized_conv(const Parallel& parallel, bool dot, const T* x, const std::int8_t* w, T* y, const Window& window,
-                    const Requantize& to, T zero, void* scratch) {
+/// w: for each group and 16 of its output channels [passes][taps][channels / 4][16][4], with zeros as padding; where a
+/// tap's channels are no multiple of four, [passes][taps * channels / 4][16][4]. Weights that need more than 8 bits are
+/// sums of two `passes`. `zero`: the zero point of x. `dot`: whether the processor multiplies and adds four bytes at
+/// once. `scratch`: byte_conv_scratch() bytes for each worker.
+template <class T, class Y>
+void quantized_conv(const Parallel& parallel, bool dot, const T* x, const std::int8_t* w, Index passes, Y* y,
+                    const Window& window, const Requantize& to, std::int32_t zero, void* scratch) {
   const Index count = window.batch * window.out_height * window.out_width, depth = window.channels / window.groups;
   const Index outputs = window.out_channels / window.groups, taps = window.kernel_height * window.kernel_width;
   dot = dot && has_dot;
@@ -299,6 +311,8 @@ void quantized_conv(const Parallel& parallel, bool dot, const T* x, const std::i
   c.rows = best_rows(dot, count);
   c.taps = taps;
   c.depth = depth;
+  c.passes = passes;
+  c.y_size = Index(sizeof(Y));
   c.columns = outputs;
   c.gathered = is_gathered(depth);
   c.direct = !c.gathered && taps == 1 && window.stride_y == 1 && window.stride_x == 1 && window.pad_top == 0 &&
