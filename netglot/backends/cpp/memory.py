@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 
 from netglot.backends import lowering
@@ -58,7 +59,7 @@ class Memory:
     def _taken_over(self, node: Node, y: Value) -> Buffer | None:
         """The buffer of an input of y's size that no later node reads, where the operator may overwrite it."""
         step = self.steps[node]
-        for given in _overwritable(node):
+        for given in _overwritable(node, self.root):
             x = self.root(given)
             if x in self.buffers and self._last[x] == step and x.sizes and _fits(x, y) and given.layout == y.layout:
                 buffer = self.buffers[x]
@@ -67,12 +68,13 @@ class Memory:
         return None
 
 
-def _overwritable(node: Node) -> list[Value]:
-    """The inputs whose memory the operator says it may overwrite."""
+def _overwritable(node: Node, root: Callable[[Value], Value]) -> list[Value]:
+    """The inputs whose memory the operator says it may overwrite, as no other input is the same."""
     operator = lowering.find(node, "cpp")
     which: bool | tuple[int, ...] = operator.options["in_place"] if operator else False
     chosen = range(len(node.inputs)) if which is True else which or ()
-    return [x for i, x in enumerate(node.inputs) if x is not None and i in chosen]
+    kept = {root(x) for i, x in enumerate(node.inputs) if x is not None and i not in chosen}
+    return [x for i, x in enumerate(node.inputs) if x is not None and i in chosen and root(x) not in kept]
 
 
 def _is_stored_alike(x: Value, y: Value) -> bool:
