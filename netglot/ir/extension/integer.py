@@ -247,9 +247,9 @@ class Lookup8:
         return g.Gather(table, g.Cast(x, to=6), axis=0)  # 6: int32
 
 
-def quantise(t: Array, scale: Array, zero: Array, low: int = LOW, high: int = HIGH) -> Array:
-    """QuantizeLinear by one scale, in float32 as ONNX Runtime does it, and then the limits."""
-    return _scaled(np.asarray(t, np.float32), np.ones((), np.float32), scale, zero, low, high)
+def quantise(t: Array, scale: Array, zero: Array) -> Array:
+    """QuantizeLinear by one scale: divided in float32, as ONNX Runtime does it."""
+    return _rounded(np.asarray(t, np.float32) / scale, zero, LOW, HIGH)
 
 
 def _one(parameter: Array) -> Any:
@@ -274,10 +274,14 @@ def _scaled(t: Array, scale: Array, y_scale: Array | None, y_zero: Array | None,
     """The end of every operator: t scale as float32, or as integers of the scale and zero point of y."""
     if y_scale is None or y_zero is None:
         return (t * scale).astype(np.float32)
-    kind = np.iinfo(y_zero.dtype)
-    steps = np.round(t * (scale / _one(y_scale)).astype(np.float32)) + int(_one(y_zero))
-    limited = np.clip(np.minimum(np.maximum(steps, low), high), kind.min, kind.max)
-    return limited.astype(y_zero.dtype)
+    return _rounded(t * (scale / _one(y_scale)).astype(np.float32), y_zero, low, high)
+
+
+def _rounded(steps: Array, zero: Array, low: int, high: int) -> Array:
+    """Half to even, moved by the zero point, within the limits and those of its type."""
+    kind = np.iinfo(zero.dtype)
+    limited = np.minimum(np.maximum(np.round(steps) + int(_one(zero)), low), high)
+    return np.clip(limited, kind.min, kind.max).astype(zero.dtype)
 
 
 def _output_type(inputs: Sequence[Value | None], zero: int) -> np.dtype | None:
