@@ -14,7 +14,7 @@ from netglot.backends.cpp.arena import Buffer
 from netglot.backends.cpp.literals import c_type, literal
 from netglot.backends.cpp.memory import Memory
 from netglot.backends.cpp.names import Names
-from netglot.backends.cpp.nest import Ints, Walk, broadcast, nest, strides
+from netglot.backends.cpp.nest import Ints, Walk, broadcast, nest, steps_of, strides
 from netglot.ir.graph import Graph, Node, Value
 from netglot.passes.layout import Ends, Side
 from netglot.registry import Operator, registry
@@ -187,13 +187,6 @@ class CppBuilder:
             else:
                 walks.append(self.read(value, letter, y.sizes))
         return nest(y.sizes, walks, f"{constants}y = {expression};")
-
-
-def steps_of(value: Value) -> Ints:
-    """Elements from one index of each axis to the next, as `value` is stored."""
-    order = value.layout or tuple(range(value.rank))
-    stored = strides([value.sizes[axis] for axis in order])
-    return tuple(stored[order.index(axis)] for axis in range(value.rank))
 
 
 def physical(value: Value) -> np.ndarray:

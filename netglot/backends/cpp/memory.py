@@ -7,8 +7,8 @@ from math import prod
 
 from netglot.backends import lowering
 from netglot.backends.cpp.arena import Buffer
+from netglot.backends.cpp.nest import steps_of
 from netglot.ir.graph import Graph, Node, Value
-from netglot.passes.layout import only_ones_move
 
 
 class Memory:
@@ -50,7 +50,7 @@ class Memory:
         if operator is None or not operator.options["view"] or not node.inputs or node.output in self._elsewhere:
             return False
         x = node.inputs[0]
-        return x is not None and _is_stored_alike(x, node.output) and not any(graph.uses(y) for y in node.outputs[1:])
+        return x is not None and _is_in_place(node, x) and not any(graph.uses(y) for y in node.outputs[1:])
 
     def _new(self, node: Node, value: Value) -> Buffer:
         step = self.steps[node]
@@ -77,11 +77,14 @@ def _overwritable(node: Node, root: Callable[[Value], Value]) -> list[Value]:
     return [x for i, x in enumerate(node.inputs) if x is not None and i in chosen and root(x) not in kept]
 
 
-def _is_stored_alike(x: Value, y: Value) -> bool:
-    """Whether the elements of two values of the same size lie in the same order in memory."""
-    if x.layout == y.layout:
-        return True
-    return x.sizes == y.sizes and all(only_ones_move(x, order) for order in (x.layout, y.layout) if order)
+def _is_in_place(node: Node, x: Value) -> bool:
+    """Whether the elements of a view lie where those of `x` lie (under other axes: where both are dense)."""
+    y = node.output
+    if node.op != "Transpose" and x.sizes != y.sizes:
+        return x.layout is None and y.layout is None
+    perm = node.attributes.get("perm") or range(x.rank)[::-1] if node.op == "Transpose" else range(x.rank)
+    before, after = steps_of(x), steps_of(y)
+    return all(size == 1 or after[i] == before[axis] for i, (axis, size) in enumerate(zip(perm, y.sizes, strict=True)))
 
 
 def _fits(x: Value, y: Value) -> bool:

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
+from netglot.ir.graph import Value
+
 Ints = tuple[int, ...]
 
 
@@ -26,6 +28,13 @@ class Walk:
 def strides(shape: Sequence[int]) -> Ints:
     """Elements from one index of an axis to the next, for a dense tensor."""
     return tuple(prod(shape[i + 1 :]) for i in range(len(shape)))
+
+
+def steps_of(value: Value) -> Ints:
+    """Elements from one index of each axis to the next, as `value` is stored."""
+    order = value.layout or tuple(range(value.rank))
+    stored = strides([value.sizes[axis] for axis in order])
+    return tuple(stored[order.index(axis)] for axis in range(value.rank))
 
 
 def broadcast(shape: Sequence[int], target: Sequence[int], stored: Ints | None = None) -> Ints:

@@ -11,7 +11,7 @@ import numpy as np
 
 from netglot.backends.cpp.context import CppBuilder, Side, cpp_op
 from netglot.backends.cpp.literals import literal
-from netglot.backends.cpp.nest import Ints, Walk, nest, offset, strides
+from netglot.backends.cpp.nest import Ints, Walk, nest, offset, steps_of, strides
 from netglot.backends.lowering import NotMappedError
 from netglot.ir.graph import Value
 
@@ -44,9 +44,10 @@ def transposed(m: CppBuilder, x: Value, y: Value, shape: Ints, perm: Ints) -> st
     return nest(sizes, [m.write(y, strides(sizes)), m.read(x, "a", steps=steps)], "y = a;")
 
 
-@cpp_op("Transpose")
+@cpp_op("Transpose", layout=(Side.FREE, Side.FREE), view=True)
 def transpose(m: CppBuilder, x: Value, y: Value, *, perm: Ints = ()) -> str:
-    return transposed(m, x, y, x.sizes, perm or tuple(reversed(range(x.rank))))
+    steps = tuple(steps_of(x)[axis] for axis in perm or range(x.rank)[::-1])
+    return nest(y.sizes, [m.write(y), m.read(x, "a", steps=steps)], "y = a;")
 
 
 @cpp_op("DepthToSpace")
