@@ -27,10 +27,12 @@ from netglot.errors import ConversionError, Problem
 from netglot.ir import types
 from netglot.ir.graph import Graph, Node, Value
 from netglot.passes.control import lower_control
+from netglot.passes.dead_code import remove_dead_code
 from netglot.passes.flatten_layout import flattens_into_dense
 from netglot.passes.fuse_finish import fuse_finish
+from netglot.passes.integer import to_integer
 from netglot.passes.layout import Ends, Side, choose_layout
-from netglot.passes.pipeline import CHANNELS_LAST, Pass, run
+from netglot.passes.pipeline import CHANNELS_LAST, Pass, run, tidy
 
 WEIGHTS = "weights.bin"
 WEIGHTS_ARRAY = "weights_array.h"  # which the CMakeLists.txt makes of them for compilers without .incbin
@@ -54,6 +56,9 @@ def lay_out(graph: Graph) -> bool:
 
 # In this order, before the operators are lowered.
 PASSES: list[Pass] = [
+    to_integer,  # before fuse_finish, which takes what stays in floats
+    tidy,
+    remove_dead_code,
     fuse_finish,
     lay_out,
     *CHANNELS_LAST,  # these know by now what is stored so
