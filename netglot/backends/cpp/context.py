@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -63,11 +63,14 @@ class CppBuilder:
     """One model while it is written: its statements, the constants they read, and the memory they need.
 
     `threads`: how many tasks of a layer may run at once, each with scratch memory of its own. `exact`: whether sums may
-    not be rearranged (no Winograd convolutions).
+    not be rearranged (no Winograd convolutions). `quantize`: as what the weights of large layers are stored; None is
+    float32.
     """
 
-    def __init__(self, graph: Graph, threads: int = 1, exact: bool = False) -> None:
-        self.threads, self.exact = threads, exact
+    def __init__(
+        self, graph: Graph, threads: int = 1, exact: bool = False, quantize: Literal["fp16", "int8"] | None = None
+    ) -> None:
+        self.threads, self.exact, self.quantize = threads, exact, quantize
         self.memory = Memory(graph)
         self.statements: list[Statement] = []
         self.constants: list[np.ndarray] = []

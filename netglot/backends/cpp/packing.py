@@ -12,6 +12,7 @@ import numpy as np
 
 PANEL = 16  # simd.h: panel
 _TILE_ROWS = 14  # tile.h: the most rows that a tile has on any level
+_TILE_PANELS = 2  # tile.h: the most panels that a tile is wide
 _NEAR = 1 << 16  # conv.h: near_floats
 _SAME_SETS = 1024  # conv.h: same_sets
 
@@ -90,7 +91,24 @@ def merged(w: np.ndarray, groups: int) -> tuple[np.ndarray, int]:
     return wide.reshape(w.shape[0], together * depth, *w.shape[2:]), groups // together
 
 
-def scratch_floats(window: Window) -> int:
+def to_halves(w: np.ndarray) -> np.ndarray | None:
+    """Weights as float16, or None if some are beyond its range."""
+    return w.astype(np.float16) if np.abs(w).max(initial=0) <= np.finfo(np.float16).max else None
+
+
+def to_bytes(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weights as int8, and the factor of each output channel [M] that gives them back: the largest is 127."""
+    largest = np.abs(w).max(axis=tuple(range(1, w.ndim)), initial=0)
+    scales = np.where(largest > 0, largest / np.float32(127), 1).astype(np.float32)
+    return np.round(w / scales.reshape(-1, *(1,) * (w.ndim - 1))).astype(np.int8), scales
+
+
+def widened_floats(window: Window) -> int:
+    """Working memory of each worker for the panels of a tile, where weights are not stored as floats."""
+    return window.depth * min(_TILE_PANELS, -(-window.out_channels // window.groups // PANEL)) * PANEL
+
+
+def scratch_floats(window: Window, *, is_widened: bool = False) -> int:
     """Working memory of each worker with which runtime/conv.h is faster: it copies windows there before it reads them.
 
     That pays where neighbouring windows are so far apart that they compete for the same lines of the fast cache, and
@@ -103,5 +121,7 @@ def scratch_floats(window: Window) -> int:
     has_few_channels = window.is_padded and window.channels // window.groups < PANEL
     if least > most or not (is_crowded or has_few_channels):
         return 0
-    fit = window.depth * window.out_channels // window.groups <= 2 * _NEAR  # then tiles are multiplied one by one
-    return least if fit else min(most // (_TILE_ROWS * pitch), -(-window.pixels // _TILE_ROWS)) * _TILE_ROWS * pitch
+    fit = window.depth * window.out_channels // window.groups <= 2 * _NEAR
+    if fit and not is_widened:  # then tiles are multiplied one by one
+        return least
+    return min(most // (_TILE_ROWS * pitch), -(-window.pixels // _TILE_ROWS)) * _TILE_ROWS * pitch

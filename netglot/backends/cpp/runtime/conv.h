@@ -5,13 +5,17 @@
 #include "parallel.h"
 #include "shapes.h"
 #include "tile.h"
+#include "weights.h"
 
 namespace NETGLOT_NAMESPACE {
 
-/// Working memory: `size` floats for each worker. None is needed, but some layers are faster with some (packing.py).
+/// Working memory of each worker (packing.py): floats for copies of windows, which no layer needs, but some are faster
+/// with; and for weights that are not stored as floats, of which it holds the panels that a tile needs.
 struct Scratch {
   float* data;
-  Index size;
+  Index copies, weights = 0;
+
+  NETGLOT_INLINE float* of(Index worker) const { return data + worker * (copies + weights); }
 };
 
 constexpr Index near_floats = 1 << 16;  // what stays in the L2 cache beside what streams through it
@@ -30,7 +34,7 @@ struct Product {
   const Window window;
   const Finish finish;
   const float* const x;
-  const float* const w;
+  const Weights w;
   const float* const zeros;
   float* const y;
   const Scratch scratch;
@@ -254,8 +258,8 @@ inline Multiply multiply_of(Index rows) {
 }
 
 /// How many vectors of columns a tile has that begins where `left` columns are left.
-inline Index vectors_of(Index rows, Index left) {
-  if (rows == 1 && left > (wide_vectors - 1) * lanes) return wide_vectors;
+inline Index vectors_of(const Product& p, Index left) {
+  if (p.rows == 1 && p.w.as == Stored::floats && left > (wide_vectors - 1) * lanes) return wide_vectors;
   return left > lanes ? tile_vectors : 1;
 }
 
@@ -276,19 +280,22 @@ NETGLOT_TARGET inline void multiply_block(void* context, Index task, Index worke
   const Index last = first + p.block < p.tiles ? first + p.block : p.tiles;
   const Index from = strip * p.strip, to = from + p.strip < p.columns ? from + p.strip : p.columns;
   const Index padded = (p.columns + panel - 1) / panel * panel, channel = group * p.columns;
-  const bool copy = p.scratch.size >= p.block * p.rows * p.pitch;
+  const bool copy = p.scratch.copies >= p.block * p.rows * p.pitch;
+  float* const copies = p.scratch.of(worker);
   Windows windows;
   Runs runs;
   Index vectors = 0;
   for (Index column = from; column < to; column += vectors * lanes) {
-    vectors = vectors_of(p.rows, to - column);
-    const float* const w = p.w + (group * padded + column / panel * panel) * p.depth + column % panel;
+    vectors = vectors_of(p, to - column);
+    const Index before = column % panel, panels = (before + vectors * lanes + panel - 1) / panel;
+    const Index from_panel = (group * padded + column) / panel;
+    const float* const w = widen(p.w, from_panel, panels, p.depth, copies + p.scratch.copies) + before;
     const float* const bias = p.finish.bias == nullptr ? nullptr : p.finish.bias + group * padded + column;
     for (Index tile = first; tile < last; ++tile) {
       if (column == from || p.block > 1) {
         windows_at(p, tile, group, windows);
         if (copy && (p.crowded || !windows.inside)) {
-          float* const own = p.scratch.data + worker * p.scratch.size + (tile - first) * p.rows * p.pitch;
+          float* const own = copies + (tile - first) * p.rows * p.pitch;
           if (column == from) copy_windows(p, windows, own);
           use_copies(p, windows, own);
         }
@@ -306,15 +313,15 @@ NETGLOT_TARGET inline void multiply_block(void* context, Index task, Index worke
 /// How many tiles share weights before the next weights are read: one if all weights stay in L2; else as many as stay
 /// there themselves.
 inline Index block_of(const Product& p) {
-  if (p.depth * p.columns <= 2 * near_floats) return 1;
+  if (p.depth * p.columns <= 2 * near_floats && p.w.as == Stored::floats) return 1;
   const Index fresh = p.window.stride_y * p.window.stride_x * p.window.channels;  // numbers of x that a pixel adds
-  const Index most = p.scratch.size > 0 ? p.scratch.size / (p.rows * p.pitch) : near_floats / (p.rows * fresh);
+  const Index most = p.scratch.copies > 0 ? p.scratch.copies / (p.rows * p.pitch) : near_floats / (p.rows * fresh);
   return most < 1 ? 1 : most < p.tiles ? most : p.tiles;
 }
 
 /// y = limited(x convolved with w, + bias + residual). w is packed (packing.py); `zeros` are channels / groups of them,
 /// which only windows that reach into padding need.
-NETGLOT_TARGET inline void conv(const Window& window, const Finish& finish, const float* x, const float* w,
+NETGLOT_TARGET inline void conv(const Window& window, const Finish& finish, const float* x, const Weights& w,
                                 const float* zeros, const Scratch& scratch, float* y,
                                 const netglot::Parallel& parallel, const After& after = {nullptr, nullptr}) {
   Product p{window, finish, x, w, zeros, y, scratch, after, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, false, false};

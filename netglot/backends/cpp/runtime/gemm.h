@@ -63,7 +63,7 @@ struct MatricesTask {
     const Index at = i * m.rows * m.columns;
     const Window window{1, 1, m.rows, m.depth, 1, m.rows, m.columns, 1, 1, 1, 1, 0, 0, 1, 1, 1};
     const Finish one{finish.bias, finish.residual == nullptr ? nullptr : finish.residual + at, finish.low, finish.high};
-    conv(window, one, rows, packed, nullptr, {nullptr, 0}, y + at, parallel, after);
+    conv(window, one, rows, packed, nullptr, {nullptr, 0, 0}, y + at, parallel, after);
   }
 
   NETGLOT_TARGET static void run(void* context, Index i, Index worker) {
