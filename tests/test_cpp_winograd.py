@@ -13,11 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from netglot.backends.cpp import save
 from netglot.backends.cpp.costs import choose, winograd_bytes
 from netglot.backends.cpp.packing import Window, pack_channels
 from netglot.backends.cpp.winograd import Output, matrices, pack_winograd, tiles, winograd_floats
 from netglot.ir.builder import Builder
 from netglot.ir.graph import Graph
+from netglot.runtimes.compiled import CompiledCpp
 from netglot.runtimes.onnxruntime import OnnxRuntime
 
 RUNTIME = Path(str(resources.files("netglot.backends.cpp"))) / "runtime"
@@ -235,3 +237,28 @@ def test_no_layer_of_weights_is_larger_than_the_limit() -> None:
 def test_tiles_cover_all_outputs() -> None:
     assert [tiles(window(n, 1, 1), 4) for n in (1, 4, 5, 8, 9)] == [1, 1, 4, 4, 9]
     assert tiles(window(5, 1, 1, 3), 2) == 27
+
+
+# ----------------------------------------------------------------------- network
+
+
+def network() -> tuple[Graph, dict[str, np.ndarray]]:
+    """A residual block with an activation that is no limit, large enough for Winograd."""
+    g, rng = Builder(Graph("net")), np.random.default_rng(0)
+    x = g.graph.add_input("x", np.dtype(np.float32), (1, 16, 29, 29))
+    first, second = (rng.standard_normal((64, c, 3, 3)).astype(np.float32) / 24 for c in (16, 64))
+    a = g.op("Relu", [g.op("Conv", [x, first, rng.standard_normal(64).astype(np.float32)], pads=[1, 1, 1, 1])])
+    b = g.op("LeakyRelu", [g.op("Conv", [a, second], pads=[1, 1, 1, 1])])
+    g.graph.outputs = [g.op("Relu", [g.op("Add", [g.op("Conv", [b, second], pads=[1, 1, 1, 1]), a])])]
+    return g.graph, {"x": rng.standard_normal((1, 16, 29, 29)).astype(np.float32)}
+
+
+@pytest.mark.parametrize(("threads", "exact"), [(1, False), (2, False), (1, True)])
+def test_a_network_is_that_of_onnxruntime(threads: int, exact: bool, tmp_path: Path) -> None:
+    graph, feed = network()
+    (expected,) = OnnxRuntime(graph).run(feed).values()
+    save(graph, tmp_path / "cpp", threads=threads, exact=exact)
+    written = "".join(path.read_text() for path in (tmp_path / "cpp").rglob("layers*"))
+    assert written.count("netglot::conv_winograd<4>(") == (0 if exact else 3)
+    (actual,) = CompiledCpp(tmp_path / "cpp", ["-O1", "-pthread"], cache=tmp_path).run(feed).values()
+    assert np.abs(actual - expected).max() < 1e-5 * np.abs(expected).max()

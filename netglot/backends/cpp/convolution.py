@@ -9,7 +9,7 @@ from math import inf, prod
 
 import numpy as np
 
-from netglot.backends.cpp import packing
+from netglot.backends.cpp import costs, packing, winograd
 from netglot.backends.cpp.context import CppBuilder, Side, cpp_op, number, steps_of
 from netglot.backends.cpp.nest import Ints, Walk, nest, numbers
 from netglot.backends.cpp.spatial import Axis, direct_conv, window_axes
@@ -112,6 +112,9 @@ def image(m: CppBuilder, x: Value) -> str:
 
 def write_conv(m: CppBuilder, layer: Layer, finish: Finish, x: str, y: Value) -> str:
     """The call of runtime/conv.h. `x` and the residual are pointers to what is stored channels-last."""
+    algorithm = costs.choose(layer.window, exact=m.exact or layer.w.dtype != FLOAT)
+    if algorithm != "direct":
+        return write_winograd(m, layer, costs.OUTPUTS[algorithm], finish, x, y)
     w, groups = packing.merged(layer.w, layer.window.groups)
     window = replace(layer.window, groups=groups)
     bias = "nullptr" if layer.bias is None else m.table(packing.pack_channels(layer.bias, groups), "bias")
@@ -119,11 +122,27 @@ def write_conv(m: CppBuilder, layer: Layer, finish: Finish, x: str, y: Value) ->
     floats = packing.scratch_floats(window)
     scratch = m.scratch(FLOAT, floats, per_worker=True) if floats else "nullptr"
     weights = m.table(packing.pack(w, groups), "weights")
-    after = f", netglot::after({finish.operation(y)})" if finish.activation else ""
     return (
         f"netglot::conv({{{numbers(astuple(window))}}},\n      {finish_of(m, finish, bias, y)},\n"
-        f"      {x}, {weights}, {zeros}, {{{scratch}, {floats}}}, {m.ref(y)}, parallel{after});"
+        f"      {x}, {weights}, {zeros}, {{{scratch}, {floats}}}, {m.ref(y)}, parallel{after_of(finish, y)});"
     )
+
+
+def write_winograd(m: CppBuilder, layer: Layer, output: winograd.Output, finish: Finish, x: str, y: Value) -> str:
+    """The call of runtime/winograd.h, in tiles of `output` x `output`."""
+    bias = "nullptr" if layer.bias is None else m.table(packing.pack_channels(layer.bias), "bias")
+    scratch = m.scratch(FLOAT, winograd.winograd_floats(layer.window, output), per_worker=True)
+    weights = m.table(winograd.pack_winograd(layer.w, output), "weights")
+    return (
+        f"netglot::conv_winograd<{output}>({{{numbers(astuple(layer.window))}}},\n"
+        f"      {finish_of(m, finish, bias, y)},\n"
+        f"      {x}, {weights}, {m.ref(y)}, {scratch}, parallel{after_of(finish, y)});"
+    )
+
+
+def after_of(finish: Finish, y: Value) -> str:
+    """The activation as the last argument of a kernel that applies it to what it has just written."""
+    return f", netglot::after({finish.operation(y)})" if finish.activation else ""
 
 
 def finish_of(m: CppBuilder, finish: Finish, bias: str, y: Value) -> str:

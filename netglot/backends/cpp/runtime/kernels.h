@@ -12,3 +12,4 @@
 #include "rows.h"
 #include "scalar.h"
 #include "window.h"
+#include "winograd.h"
