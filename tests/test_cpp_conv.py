@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 
 from netglot.backends.cpp import save
-from netglot.backends.cpp.packing import Window, merged, pack, scratch_floats
+from netglot.backends.cpp.packing import Window, merged, pack, scratch_floats, to_halves
 from netglot.ir.builder import Builder
 from netglot.ir.extension.fused import ACTIVATIONS
 from netglot.ir.graph import Graph, Value
@@ -29,6 +30,7 @@ class Net:
         self.g = Builder(Graph("net"))
         self.rng = np.random.default_rng(seed)
         self.feed: dict[str, np.ndarray] = {}
+        self.weights: list[np.ndarray] = []
 
     def input(self, *shape: int) -> Value:
         name = f"x{len(self.feed)}"
@@ -48,11 +50,15 @@ class Net:
 
     def check(self, folder: Path, level: int, threads: int = 1, rtol: float = 1e-5) -> None:
         expected = OnnxRuntime(self.g.graph).run(self.feed)
-        save(self.g.graph, folder / "cpp", threads=threads)
-        flags = ["-O1", "-Wall", "-Wextra", "-Werror", "-pthread", f"-DNETGLOT_ONLY={level}"]
-        actual = CompiledCpp(folder / "cpp", flags, cache=folder).run(self.feed)
+        save(self.g.graph, folder / "cpp", threads=threads, exact=True)
+        actual = built(folder, level).run(self.feed)
         for name, wanted in expected.items():
             assert_close(actual[name], wanted, rtol)
+
+
+def built(folder: Path, level: int) -> CompiledCpp:
+    flags = ["-O1", "-Wall", "-Wextra", "-Werror", "-pthread", f"-DNETGLOT_ONLY={level}"]
+    return CompiledCpp(folder / "cpp", flags, cache=folder)
 
 
 def random_windows(net: Net, count: int) -> None:
@@ -143,6 +149,56 @@ def followed_by(net: Net) -> None:
     volume, whole = net.input(1, 2, 4, 5, 6), net.input(1, 3, 3, 4, 5)
     net.output(g.extension("FusedConv", [volume, net.numbers(3, 2, 2, 2, 2), None, whole], low=0.0, activation="Tanh"))
     net.output(g.extension("FusedConv", [net.input(1, 5, 9), net.numbers(4, 5, 3), None, net.numbers(1, 4, 7)]))
+
+
+@pytest.mark.parametrize("level", cpp_levels())
+@pytest.mark.parametrize("quantize", ["fp16", "int8"])
+def test_weights_of_fewer_bits(quantize: Literal["fp16", "int8"], level: int, tmp_path: Path) -> None:
+    """They compute what ONNX Runtime computes with the same weights, rounded; and are smaller."""
+    exact, rounded = Net(), Net()
+    for net in (exact, rounded):
+        few_layers(net, (lambda w: w) if net is exact else ROUNDED[quantize])
+    expected = OnnxRuntime(rounded.g.graph).run(rounded.feed)
+    save(exact.g.graph, tmp_path / "cpp", quantize=quantize, threads=2, exact=True)
+    actual = built(tmp_path, level).run(exact.feed)
+    for name, wanted in expected.items():
+        assert_close(actual[name], wanted, 1e-5)
+    floats = sum(w.nbytes for w in exact.weights)
+    assert (tmp_path / "cpp" / "weights.bin").stat().st_size < floats * (0.75 if quantize == "fp16" else 0.5)
+
+
+def few_layers(net: Net, stored: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Several blocks of tiles, one pixel, groups, subnormal halves, a channel of zeros, Gemm's transposed weights."""
+    for x, shape, attributes in [
+        ((1, 130, 13, 11), (128, 130, 3, 3), {"pads": (1, 1, 1, 1)}),
+        ((2, 20, 9, 8), (50, 10, 2, 3), {"group": 2}),
+        ((1, 16, 9, 9), (16, 2, 3, 3), {"group": 8, "pads": (1, 1, 1, 1)}),
+        ((1, 1024, 6, 5), (70, 1024, 1, 1), {}),
+    ]:
+        w = net.numbers(*shape)
+        w[1], w[2] = 0, w[2] * np.float32(1e-5)
+        net.weights.append(w)
+        net.output(net.g.Conv(net.input(*x), stored(w), net.numbers(shape[0]), **attributes))
+    w = net.numbers(150, 300)
+    net.weights.append(w)
+    net.output(net.g.Gemm(net.input(1, 300), stored(w), net.numbers(150), transB=1))
+
+
+def halves(w: np.ndarray) -> np.ndarray:
+    return w.astype(np.float16).astype(np.float32)
+
+
+def bytes_of_channels(w: np.ndarray) -> np.ndarray:
+    scale = np.abs(w).max(axis=tuple(range(1, w.ndim)), keepdims=True) / np.float32(127)
+    scale[scale == 0] = 1
+    return np.round(w / scale) * scale
+
+
+ROUNDED = {"fp16": halves, "int8": bytes_of_channels}
+
+
+def test_weights_beyond_the_range_of_halves_stay() -> None:
+    assert to_halves(np.array([1e5, 1], np.float32)) is None
 
 
 def test_weights_lie_in_panels() -> None:

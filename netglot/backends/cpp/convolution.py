@@ -9,7 +9,7 @@ from math import inf, prod
 
 import numpy as np
 
-from netglot.backends.cpp import costs, packing, winograd
+from netglot.backends.cpp import packing
 from netglot.backends.cpp.context import CppBuilder, Side, cpp_op, number, steps_of
 from netglot.backends.cpp.nest import Ints, Walk, nest, numbers
 from netglot.backends.cpp.spatial import Axis, direct_conv, window_axes
@@ -50,8 +50,9 @@ class Layer:
     """A convolution whose weights are known."""
 
     window: packing.Window
-    w: np.ndarray  # [M, C / groups, kernel_height, kernel_width]
+    w: np.ndarray  # [M, C / groups, kernel_height, kernel_width]; float32, float16, or int8 with scales
     bias: np.ndarray | None
+    scales: np.ndarray | None = None  # [M]
 
 
 def is_fast(x: Value | None, w: Value | None, b: Value | None, y: Value) -> bool:
@@ -112,37 +113,35 @@ def image(m: CppBuilder, x: Value) -> str:
 
 def write_conv(m: CppBuilder, layer: Layer, finish: Finish, x: str, y: Value) -> str:
     """The call of runtime/conv.h. `x` and the residual are pointers to what is stored channels-last."""
-    algorithm = costs.choose(layer.window, exact=m.exact or layer.w.dtype != FLOAT)
-    if algorithm != "direct":
-        return write_winograd(m, layer, costs.OUTPUTS[algorithm], finish, x, y)
+    layer = store_as(layer, m.quantize)
     w, groups = packing.merged(layer.w, layer.window.groups)
-    window = replace(layer.window, groups=groups)
+    window, is_widened = replace(layer.window, groups=groups), w.dtype != FLOAT
     bias = "nullptr" if layer.bias is None else m.table(packing.pack_channels(layer.bias, groups), "bias")
     zeros = m.table(np.zeros(w.shape[1], FLOAT), "zeros") if window.is_padded else "nullptr"
-    floats = packing.scratch_floats(window)
-    scratch = m.scratch(FLOAT, floats, per_worker=True) if floats else "nullptr"
-    weights = m.table(packing.pack(w, groups), "weights")
+    sizes = packing.scratch_floats(window, is_widened=is_widened), packing.widened_floats(window) * is_widened
+    scratch = m.scratch(FLOAT, sum(sizes), per_worker=True) if sum(sizes) else "nullptr"
+    weights = stored_weights(m, w, layer.scales, groups)
+    after = f", netglot::after({finish.operation(y)})" if finish.activation else ""
     return (
         f"netglot::conv({{{numbers(astuple(window))}}},\n      {finish_of(m, finish, bias, y)},\n"
-        f"      {x}, {weights}, {zeros}, {{{scratch}, {floats}}}, {m.ref(y)}, parallel{after_of(finish, y)});"
+        f"      {x}, {weights}, {zeros}, {{{scratch}, {numbers(sizes)}}}, {m.ref(y)}, parallel{after});"
     )
 
 
-def write_winograd(m: CppBuilder, layer: Layer, output: winograd.Output, finish: Finish, x: str, y: Value) -> str:
-    """The call of runtime/winograd.h, in tiles of `output` x `output`."""
-    bias = "nullptr" if layer.bias is None else m.table(packing.pack_channels(layer.bias), "bias")
-    scratch = m.scratch(FLOAT, winograd.winograd_floats(layer.window, output), per_worker=True)
-    weights = m.table(winograd.pack_winograd(layer.w, output), "weights")
-    return (
-        f"netglot::conv_winograd<{output}>({{{numbers(astuple(layer.window))}}},\n"
-        f"      {finish_of(m, finish, bias, y)},\n"
-        f"      {x}, {weights}, {m.ref(y)}, {scratch}, parallel{after_of(finish, y)});"
-    )
+def store_as(layer: Layer, quantize: str | None) -> Layer:
+    """The layer with weights of another type; as it is if that can't hold them."""
+    if quantize == "int8":
+        w, scales = packing.to_bytes(layer.w)
+        return replace(layer, w=w, scales=scales)
+    halves = packing.to_halves(layer.w) if quantize == "fp16" else None
+    return layer if halves is None else replace(layer, w=halves)
 
 
-def after_of(finish: Finish, y: Value) -> str:
-    """The activation as the last argument of a kernel that applies it to what it has just written."""
-    return f", netglot::after({finish.operation(y)})" if finish.activation else ""
+def stored_weights(m: CppBuilder, w: np.ndarray, scales: np.ndarray | None, groups: int) -> str:
+    """Weights of runtime/weights.h."""
+    packed = packing.pack(w, groups)
+    table = m.table(packed.view(np.uint16) if w.dtype == np.float16 else packed, "weights")
+    return table if scales is None else f"{{{table}, {m.table(packing.pack_channels(scales, groups), 'scales')}}}"
 
 
 def finish_of(m: CppBuilder, finish: Finish, bias: str, y: Value) -> str:

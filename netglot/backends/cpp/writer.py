@@ -9,6 +9,7 @@ from dataclasses import replace
 from importlib import resources
 from itertools import accumulate
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from netglot.backends.cpp.context import CppBuilder
 from netglot.backends.cpp.control import MOST_STEPS
 from netglot.backends.cpp.literals import c_type
 from netglot.backends.cpp.protect import file_name, hide, map_text, merge, protected, unhidden
+from netglot.backends.cpp.quantized import expand_slow
 from netglot.backends.cpp.seal import read_key, seal
 from netglot.backends.cpp.sources import Model, Sealed
 from netglot.backends.lowering import NotMappedError
@@ -57,6 +59,7 @@ def lay_out(graph: Graph) -> bool:
 # In this order, before the operators are lowered.
 PASSES: list[Pass] = [
     to_integer,  # before fuse_finish, which takes what stays in floats
+    expand_slow,
     tidy,
     remove_dead_code,
     fuse_finish,
@@ -68,13 +71,16 @@ PASSES: list[Pass] = [
 def save(
     graph: Graph, path: Path, *, threads: int = 1, exact: bool = False, encrypt: Path | None = None,
     protect: bool = False, salt: str | None = None, map_file: Path | None = None,
+    quantize: Literal["fp16", "int8"] | None = None,
 ) -> int:  # fmt: skip
     """Writes `graph` into the folder `path`; returns the number of nodes written.
 
     threads: how many tasks of a layer may run at once. exact: no rearranged sums (Winograd convolutions). encrypt: a
     file with the key that the weights are sealed with (seal.py). protect: no name of the source or of ours is written,
     but such as are derived from `salt` (by default a random one); `map_file` (by default beside the folder) tells the
-    owner what they stand for (protect.py). The graph is protected with them.
+    owner what they stand for (protect.py). The graph is protected with them. quantize: store the weights of
+    convolutions and products as float16, or as int8 with a factor for each output channel; what is computed stays
+    float32.
 
     ConversionError where a shape is not known or C++ has not the type of an input or output; UnsupportedError with
     every node that can't be written.
@@ -85,7 +91,7 @@ def save(
     run(graph, PASSES)
     names = hide(graph, salt.encode() if salt else os.urandom(32)) if protect else None
     tensors = dict(names or {})
-    m = CppBuilder(graph, threads, exact)
+    m = CppBuilder(graph, threads, exact, quantize)
     try:
         lowering.lower(graph, "cpp", m.add, refused)
     except ConversionError as error:
