@@ -221,7 +221,7 @@ def show_layers(folder: Path, options: argparse.Namespace, peak: float) -> None:
     """The layers that take the most time."""
     times = profiled(folder, options)
     table = Table("us", "of all", "GFLOP/s", "of the peak")
-    table.add_column("layer", no_wrap=True)
+    table.add_column("layer", no_wrap=True, max_width=78)
     titles = dict(layer_titles((folder / "layers.h").read_text()))
     for index in sorted(times, key=lambda index: -times[index])[: options.layers]:
         title = titles.get(index, "?")
