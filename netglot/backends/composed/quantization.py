@@ -7,11 +7,24 @@ import numpy as np
 
 from netglot.backends.composed.driver import Composer, composition
 from netglot.backends.lowering import NotMappedError
-from netglot.ir.graph import Graph, Value
+from netglot.ir.graph import Graph, Node, Value
 from netglot.ir.types import to_onnx
 
 
-@composition("QuantizeLinear")
+def _is_fine(node: Node) -> bool:
+    """More than C++ has kernels for: a scale that is computed or for each part, other types than float32 and integers
+    of 8 or 16 bits."""
+    quantises = node.op == "QuantizeLinear"
+    real, integer = (node.inputs[0], node.output) if quantises else (node.output, node.inputs[0])
+    scale, zero = node.inputs[1], node.input(2)
+    if real is None or integer is None or scale is None or real.dtype != np.float32 or scale.dtype != np.float32:
+        return True
+    kinds = [np.dtype(name) for name in ("int8", "uint8", "int16", "uint16")]
+    is_known = scale.is_constant and scale.array.size == 1 and (zero is None or zero.is_constant)
+    return integer.dtype not in kinds or not is_known or bool(node.attributes.get("block_size"))
+
+
+@composition("QuantizeLinear", instead={"cpp": _is_fine})
 def quantize_linear(
     g: Composer, x: Value, scale: Value, zero_point: Value | None, *, axis: int, block_size: int, output_dtype: int,
     precision: int, saturate: int,
@@ -29,7 +42,7 @@ def quantize_linear(
     return g.Cast(inside, to=to_onnx(kind))
 
 
-@composition("DequantizeLinear")
+@composition("DequantizeLinear", instead={"cpp": _is_fine})
 def dequantize_linear(
     g: Composer, x: Value, scale: Value, zero_point: Value | None, *, axis: int, block_size: int, output_dtype: int
 ) -> Value:

@@ -26,7 +26,7 @@ constexpr Index byte_tasks(Index count) { return (count + byte_task - 1) / byte_
 
 /// `count` (at most `lanes`) numbers as 32 bits.
 template <class T>
-NETGLOT_TARGET NETGLOT_INLINE Ints widened(const T* p, Index count) {
+NETGLOT_TARGET NETGLOT_INLINE Ints byte_ints(const T* p, Index count) {
   std::int32_t part[lanes] = {};
   for (Index i = 0; i < count; ++i) part[i] = p[i];
   return load_ints(part);
@@ -34,7 +34,7 @@ NETGLOT_TARGET NETGLOT_INLINE Ints widened(const T* p, Index count) {
 
 /// `lanes` numbers as 32 bits.
 template <class T>
-NETGLOT_TARGET NETGLOT_INLINE Ints widened(const T* p) {
+NETGLOT_TARGET NETGLOT_INLINE Ints byte_ints(const T* p) {
 #if NETGLOT_LANES > 1
   typedef T Narrow __attribute__((vector_size(sizeof(T) * NETGLOT_LANES)));
   Narrow v;
@@ -100,8 +100,8 @@ struct Dequantize {
     const Ints zero = splat_int(d.grid.zero);
     const Floats scale = splat(d.grid.scale);
     Index i = task * byte_task;
-    for (; i + lanes <= stop; i += lanes) store(d.y + i, to_floats(widened(d.x + i) - zero) * scale);
-    if (i < stop) store_part(d.y + i, to_floats(widened(d.x + i, stop - i) - zero) * scale, stop - i);
+    for (; i + lanes <= stop; i += lanes) store(d.y + i, to_floats(byte_ints(d.x + i) - zero) * scale);
+    if (i < stop) store_part(d.y + i, to_floats(byte_ints(d.x + i, stop - i) - zero) * scale, stop - i);
   }
 };
 
@@ -136,9 +136,9 @@ struct ByteBinary {
     const Index stop = (task + 1) * byte_task < c.count ? (task + 1) * byte_task : c.count;
     Index i = task * byte_task;
     for (; i + lanes <= stop; i += lanes)
-      store_narrowed(c.y + i, c.combined(widened(c.a + i), widened(c.b + i)), lanes);
+      store_narrowed(c.y + i, c.combined(byte_ints(c.a + i), byte_ints(c.b + i)), lanes);
     if (i < stop)
-      store_narrowed(c.y + i, c.combined(widened(c.a + i, stop - i), widened(c.b + i, stop - i)), stop - i);
+      store_narrowed(c.y + i, c.combined(byte_ints(c.a + i, stop - i), byte_ints(c.b + i, stop - i)), stop - i);
   }
 };
 
@@ -234,7 +234,7 @@ NETGLOT_TARGET void byte_average_row(void* context, Index task, Index) {
         const Index row = (top + ky * w.dilation_y) * w.width + left;
         for (Index kx = columns.first; kx < columns.last; ++kx) {
           const T* pixel = image + (row + kx * w.dilation_x) * channels + c;
-          sum += count == lanes ? widened(pixel) : widened(pixel, count);
+          sum += count == lanes ? byte_ints(pixel) : byte_ints(pixel, count);
         }
       }
       store_narrowed(p.y + (task * w.out_width + ox) * channels + c, rounded(to_floats(sum) * factor, p.to), count);
