@@ -9,7 +9,7 @@ from math import inf, prod
 
 import numpy as np
 
-from netglot.backends.cpp import packing
+from netglot.backends.cpp import costs, packing, winograd
 from netglot.backends.cpp.context import CppBuilder, Side, cpp_op, number, steps_of
 from netglot.backends.cpp.nest import Ints, Walk, nest, numbers
 from netglot.backends.cpp.spatial import Axis, direct_conv, window_axes
@@ -114,6 +114,9 @@ def image(m: CppBuilder, x: Value) -> str:
 def write_conv(m: CppBuilder, layer: Layer, finish: Finish, x: str, y: Value) -> str:
     """The call of runtime/conv.h. `x` and the residual are pointers to what is stored channels-last."""
     layer = store_as(layer, m.quantize)
+    algorithm = costs.choose(layer.window, exact=m.exact or layer.w.dtype != FLOAT)
+    if algorithm != "direct":
+        return write_winograd(m, layer, costs.OUTPUTS[algorithm], finish, x, y)
     w, groups = packing.merged(layer.w, layer.window.groups)
     window, is_widened = replace(layer.window, groups=groups), w.dtype != FLOAT
     bias = "nullptr" if layer.bias is None else m.table(packing.pack_channels(layer.bias, groups), "bias")
@@ -121,10 +124,10 @@ def write_conv(m: CppBuilder, layer: Layer, finish: Finish, x: str, y: Value) ->
     sizes = packing.scratch_floats(window, is_widened=is_widened), packing.widened_floats(window) * is_widened
     scratch = m.scratch(FLOAT, sum(sizes), per_worker=True) if sum(sizes) else "nullptr"
     weights = stored_weights(m, w, layer.scales, groups)
-    after = f", netglot::after({finish.operation(y)})" if finish.activation else ""
     return (
         f"netglot::conv({{{numbers(astuple(window))}}},\n      {finish_of(m, finish, bias, y)},\n"
-        f"      {x}, {weights}, {zeros}, {{{scratch}, {numbers(sizes)}}}, {m.ref(y)}, parallel{after});"
+        f"      {x}, {weights}, {zeros}, {{{scratch}, {numbers(sizes)}}}, {m.ref(y)}, "
+        f"parallel{after_of(finish, y)});"
     )
 
 
@@ -144,6 +147,23 @@ def stored_weights(m: CppBuilder, w: np.ndarray, scales: np.ndarray | None, grou
     return table if scales is None else f"{{{table}, {m.table(packing.pack_channels(scales, groups), 'scales')}}}"
 
 
+def write_winograd(m: CppBuilder, layer: Layer, output: winograd.Output, finish: Finish, x: str, y: Value) -> str:
+    """The call of runtime/winograd.h, in tiles of `output` x `output`."""
+    bias = "nullptr" if layer.bias is None else m.table(packing.pack_channels(layer.bias), "bias")
+    scratch = m.scratch(FLOAT, winograd.winograd_floats(layer.window, output), per_worker=True)
+    weights = m.table(winograd.pack_winograd(layer.w, output), "weights")
+    return (
+        f"netglot::conv_winograd<{output}>({{{numbers(astuple(layer.window))}}},\n"
+        f"      {finish_of(m, finish, bias, y)},\n"
+        f"      {x}, {weights}, {m.ref(y)}, {scratch}, parallel{after_of(finish, y)});"
+    )
+
+
+def after_of(finish: Finish, y: Value) -> str:
+    """The activation as the last argument of a kernel that applies it to what it has just written."""
+    return f", netglot::after({finish.operation(y)})" if finish.activation else ""
+
+
 def finish_of(m: CppBuilder, finish: Finish, bias: str, y: Value) -> str:
     """A Finish of runtime/shapes.h."""
     residual = "nullptr" if finish.residual is None else finish.residual
@@ -161,8 +181,12 @@ def finish_sums(m: CppBuilder, sums: str, finish: Finish, y: Value) -> str:
         limited = f"netglot::maximum<{kind}>({limited}, {number(finish.low, y)})"
     if finish.high < inf:
         limited = f"netglot::minimum<{kind}>({limited}, {number(finish.high, y)})"
-    text = nest(y.sizes, walks, f"y = {limited};")
+    return nest(y.sizes, walks, f"y = {limited};") + activate(m, finish, y)
+
+
+def activate(m: CppBuilder, finish: Finish, y: Value) -> str:
+    """The activation, if there is one, as a statement that follows."""
     if not finish.activation:
-        return text
+        return ""
     name = m.ref(y)
-    return f"{text}\n  netglot::map(parallel, {name}, {name}, {prod(y.sizes)}, {finish.operation(y)});"
+    return f"\n  netglot::map(parallel, {name}, {name}, {prod(y.sizes)}, {finish.operation(y)});"
