@@ -219,6 +219,9 @@ def test_networks(make: Callable[[], Graph], options: dict[str, Any], types: str
     step = max(node.inputs[1].array.max() for node in graph.nodes() if node.op == "DequantizeLinear")
     save(graph, tmp_path / "cpp")
     flags = ["-O0", *FLAGS[1:], f"-DNETGLOT_ONLY={cpp_levels()[-1]}"]
+    text = (tmp_path / "cpp" / "layers.h").read_text()
+    assert "netglot::quantized_conv(" in text, "the layers compute on integers"
+    assert "netglot::conv(" not in text, "no layer computes on floats"
     compiled = CompiledCpp(tmp_path / "cpp", flags, cache=tmp_path)
     [one] = models.inputs(1, seed=9)
     [wanted], [found] = OnnxRuntime(path).run(one).values(), compiled.run(one).values()

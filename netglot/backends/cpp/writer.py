@@ -56,10 +56,11 @@ def lay_out(graph: Graph) -> bool:
     return len(graph.nx) > before
 
 
+# In this order, before what has no function is composed of others: that takes the pairs around the weights apart.
+INTEGER: list[Pass] = [to_integer, expand_slow]
+
 # In this order, before the operators are lowered.
 PASSES: list[Pass] = [
-    to_integer,  # before fuse_finish, which takes what stays in floats
-    expand_slow,
     tidy,
     remove_dead_code,
     fuse_finish,
@@ -86,6 +87,7 @@ def save(
     every node that can't be written.
     """
     lower_control(graph, MOST_STEPS, select=True, recurrent=False)
+    run(graph, INTEGER)
     refused = compose(graph, "cpp")
     _check_types(graph)
     run(graph, PASSES)
