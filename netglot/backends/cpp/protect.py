@@ -38,13 +38,14 @@ NULL EOF NAN INFINITY HUGE_VAL FLT_MAX FLT_MIN FLT_EPSILON DBL_MAX DBL_MIN INT_M
 INT8_MIN INT8_MAX INT16_MIN INT16_MAX INT32_MIN INT32_MAX INT64_MIN INT64_MAX UINT8_MAX UINT16_MAX UINT32_MAX UINT64_MAX
 assert errno offsetof stdin stdout stderr getauxval AT_HWCAP FILE va_list va_start va_end
 """
-# Members of what std:: holds. Where one follows a dot, an arrow or a :: it may be theirs, so it stays, also as ours.
+# Members of what std:: holds, and NEON's arrays of vectors. Where one follows a dot, an arrow or a :: it may be theirs,
+# so it stays, also as ours.
 _STD_MEMBERS = """
 append assign at back begin c_str capacity clear compare count data denorm_min detach digits emplace emplace_back
 empty end epsilon erase exchange fetch_add fetch_and fetch_or fetch_sub find find_first_not_of find_first_of first
 front get has_infinity infinity insert is_integer is_signed join joinable length load lock lowest max min notify_all
 notify_one now npos owns_lock pop_back push_back quiet_NaN rbegin release rend reserve reset resize rfind second size
-store str substr swap time_since_epoch try_lock type unlock value wait wait_for
+store str substr swap time_since_epoch try_lock type unlock val value wait wait_for
 """
 _KEPT = KEYWORDS | frozenset(f"std {_CONTEXTUAL} {_FOREIGN}".split())
 _MAY_BE_STD = frozenset(_STD_MEMBERS.split())
