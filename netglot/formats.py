@@ -61,7 +61,7 @@ FORMATS = {
         Format("tflite", "TensorFlow Lite", (".tflite",), writer="netglot.backends.tflite",
                runtime="netglot.runtimes.litert:LiteRT", quantize=FP16),
         Format("cpp", "C++ source", ("_cpp",), writer="netglot.backends.cpp",
-               runtime="netglot.runtimes.compiled:CompiledCpp",
+               runtime="netglot.runtimes.compiled:CompiledCpp", quantize=FP16,
                options=frozenset({"threads", "exact", "protect", "salt", "encrypt"})),
         Format("keras", "Keras", (".keras", ".h5", ".hdf5", ".json"), reader="netglot.frontends.keras",
                takes_weights=True),

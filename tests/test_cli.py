@@ -133,9 +133,9 @@ def test_a_mean_image_is_subtracted(here: Path) -> None:
 
 
 def test_fp16(here: Path) -> None:
-    for name in ("a.mlpackage", "a.tflite"):
+    for name in ("a.mlpackage", "a.tflite", "a_cpp"):
         assert run("convert", PROTOTXT, WEIGHTS, "-o", name, "--quantize", "fp16").exit_code == 0
-    assert "--quantize" in refused(here, 2, "convert", PROTOTXT, WEIGHTS, "-o", "a_cpp", "--quantize", "fp16")
+    assert "--quantize" in refused(here, 2, "convert", PROTOTXT, WEIGHTS, "-o", "b_cpp", "--quantize", "int4")
 
 
 def test_plugin(here: Path) -> None:
