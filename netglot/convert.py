@@ -275,8 +275,9 @@ def convert(
     weights to mean, signature to dynamic_shapes: as for load(); where the model leaves the batch size open, targets
     that need sizes get 1. io_layout: "keep", "nchw" or "nhwc" for inputs and outputs of rank 4. quantize: None or
     "fp16". plugins: Python files of the user's that register layers. verify, samples: whether, and on how many inputs.
-    rtol: tolerance relative to an output's largest value; by default 1e-5, or 1e-2 in half precision. force: replace a
-    target. options: what the target's writer takes besides (C++: threads, exact, protect, salt, encrypt; docs/cpp.md).
+    rtol: tolerance relative to an output's largest value; by default 1e-5, or 1e-2 in half precision, or 1e-4 for C++
+    that is not `exact`. force: replace a target. options: what the target's writer takes besides (C++: threads, exact,
+    protect, salt, encrypt; docs/cpp.md).
 
     Raises ConversionError for bad input, UnsupportedError (with every operator that can't be converted); then nothing
     is written. A result that is not equal is no error: see Report.ok.
@@ -295,7 +296,7 @@ def convert(
         require_free(path, force)
     graph = _load(source)
     report = Report(str(source.path), str(to.path), warnings=graph.warnings)
-    report.rtol = _tolerance(graph, quantize) if rtol is None else rtol
+    report.rtol = _tolerance(graph, to) if rtol is None else rtol
     with _whole(to, force) as to:
         changed = graph.copy() if verify else graph
         report.nodes = _write(changed, to)
@@ -333,12 +334,14 @@ def _narrowed(shape: Shape, fixed: Shape) -> Shape:
     )
 
 
-def _tolerance(graph: Graph, quantize: str | None) -> float:
-    """The default: that of half precision where the source or the target computes in it."""
+def _tolerance(graph: Graph, target: Target) -> float:
+    """The default: that of half precision where the source or the target computes in it, or of rearranged sums."""
     from netglot.verify import RTOL
 
-    is_half = quantize == "fp16" or any(value.dtype == np.float16 for value in graph.values())
-    return RTOL["float16" if is_half else "float32"]
+    if target.quantize == "fp16" or any(value.dtype == np.float16 for value in graph.values()):
+        return RTOL["float16"]
+    rearranges = target.format.name == "cpp" and not target.options.get("exact")
+    return RTOL["rearranged" if rearranges else "float32"]
 
 
 def _open(source: Model, graph: Graph | None = None) -> Runtime:

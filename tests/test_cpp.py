@@ -27,7 +27,7 @@ from netglot.runtimes.onnxruntime import OnnxRuntime
 from tests import graphs, oracles
 from tests.ops.recurrent import loop, recurrent
 from tests.ops.table import In
-from tests.targets import run_cpp
+from tests.targets import cpp_levels, run_cpp
 from tests.test_targets import assert_close
 
 STRICT = ["-Wall", "-Wextra", "-Werror"]
@@ -110,6 +110,26 @@ def test_random_graphs_equal_onnx_runtime(tmp_path_factory: pytest.TempPathFacto
     assert list(found) == list(wanted)
     for key, value in wanted.items():
         assert_close(found[key], value, 1e-5)
+
+
+@pytest.mark.parametrize("level", cpp_levels())
+def test_optimised_code_computes_every_layer(level: int, tmp_path: Path) -> None:
+    """GCC 12 dropped the call of a layer that only moves what another has computed, at every level but -O0."""
+
+    def net() -> Graph:
+        rng = np.random.default_rng(1)
+        g = Builder(Graph("net"))
+        x = g.graph.add_input("x", np.dtype(np.float32), (1, 3, 12, 10))
+        y = g.Conv(x, rng.uniform(-0.5, 0.5, (8, 3, 3, 3)).astype(np.float32), pads=(1, 1, 1, 1))
+        g.graph.outputs = [g.Concat(g.Sigmoid(y), g.Tanh(y), g.Softplus(y), g.HardSwish(y), g.Elu(y), axis=1)]
+        return g.graph
+
+    feed = graphs.feed(net())
+    (wanted,) = OnnxRuntime(net()).run(feed).values()
+    save(net(), tmp_path / "cpp")
+    model = CompiledCpp(tmp_path / "cpp", ["-O2", *STRICT, f"-DNETGLOT_ONLY={level}"], cache=tmp_path)
+    (found,) = model.run(feed).values()
+    assert_close(found, wanted, 1e-5)
 
 
 def test_memory_is_not_taken_over_from_what_is_read_again(tmp_path: Path) -> None:
