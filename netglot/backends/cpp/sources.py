@@ -558,7 +558,7 @@ def _layer(model: Model, group: Sequence[int]) -> str:
     body = bodies[0] if len(bodies) == 1 else "".join(f"  {{\n{body}  }}\n" for body in bodies)
     return f"""\
 // {"; ".join(title(model.statements[i].node) for i in group)}
-NETGLOT_TARGET void layer_{group[0]}([[maybe_unused]] const Run& run) {{
+NETGLOT_TARGET NETGLOT_OPAQUE void layer_{group[0]}([[maybe_unused]] const Run& run) {{
 {body}}}
 """
 

@@ -55,6 +55,14 @@
 #define NETGLOT_INLINE inline
 #endif
 
+// A function that calls are never left out of: GCC 12 takes layers whose loops it inlines from functions without
+// NETGLOT_TARGET for pure ones, and drops the calls.
+#if defined(__GNUC__) && !defined(__clang__)
+#define NETGLOT_OPAQUE __attribute__((noipa))
+#else
+#define NETGLOT_OPAQUE
+#endif
+
 // Loops of a few steps that must become straight code, so that what they index stays in registers.
 #if defined(__clang__)
 #define NETGLOT_UNROLL _Pragma("clang loop unroll(full)")
