@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from netglot.backends.cpp.context import CppBuilder, cpp_op
-from netglot.backends.cpp.nest import Ints, nest, strides
+from netglot.backends.cpp import maps
+from netglot.backends.cpp.context import CppBuilder, cpp_op, steps_of
+from netglot.backends.cpp.nest import Ints, nest
 from netglot.backends.lowering import NotMappedError
+from netglot.backends.sides import alike, reduction_of_one
 from netglot.ir.graph import Value
 
 
@@ -19,7 +21,7 @@ def without(shape: Ints, axes: Ints) -> Ints:
 
 def line(x: Value, axis: int) -> str:
     """The number of elements along an axis and the step between them, as template arguments."""
-    return f"{x.sizes[axis]}, {strides(x.sizes)[axis]}"
+    return f"{x.sizes[axis]}, {steps_of(x)[axis]}"
 
 
 def each_line(m: CppBuilder, axis: int, body: str, x: Value, *outputs: Value) -> str:
@@ -33,7 +35,7 @@ def each_line(m: CppBuilder, axis: int, body: str, x: Value, *outputs: Value) ->
 
 def _starts(value: Value, axis: int, rank: int) -> Ints:
     """Steps from line to line; a value that has lost the axis has none along it."""
-    steps = strides(value.sizes)
+    steps = steps_of(value)
     return steps if value.rank == rank else (*steps[:axis], 0, *steps[axis:])
 
 
@@ -44,8 +46,19 @@ def _same_shape(kernel: str) -> Callable[..., str]:
     return function
 
 
-for _op, _kernel in {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Hardmax": "hardmax"}.items():
-    cpp_op(_op, in_place=True)(_same_shape(_kernel))
+def _softmax(kernel: str, operation: str) -> Callable[..., str]:
+    def function(m: CppBuilder, x: Value, y: Value, *, axis: int) -> str:
+        sizes = maps.lines_of(x, (axis % x.rank,))
+        if sizes and maps.is_alike(x, y):
+            return maps.lines(m, x, y, sizes, operation)
+        return _same_shape(kernel)(m, x, y, axis=axis)
+
+    return function
+
+
+cpp_op("Softmax", layout=alike, in_place=True)(_softmax("softmax", "SoftmaxLine<false>{}"))
+cpp_op("LogSoftmax", layout=alike, in_place=True)(_softmax("log_softmax", "SoftmaxLine<true>{}"))
+cpp_op("Hardmax", layout=alike, in_place=True)(_same_shape("hardmax"))
 
 
 def _arg(better: str) -> Callable[..., str]:
@@ -57,11 +70,11 @@ def _arg(better: str) -> Callable[..., str]:
     return function
 
 
-cpp_op("ArgMax")(_arg(">"))
-cpp_op("ArgMin")(_arg("<"))
+cpp_op("ArgMax", layout=reduction_of_one)(_arg(">"))
+cpp_op("ArgMin", layout=reduction_of_one)(_arg("<"))
 
 
-@cpp_op("TopK")
+@cpp_op("TopK", layout=alike)
 def top_k(
     m: CppBuilder, x: Value, k: Value, values: Value, indices: Value, *, axis: int, largest: int, sorted: int
 ) -> str:
@@ -82,8 +95,8 @@ def _running(combine: str, start: int) -> Callable[..., str]:
     return function
 
 
-cpp_op("CumSum")(_running("+", 0))
-cpp_op("CumProd")(_running("*", 1))
+cpp_op("CumSum", layout=alike)(_running("+", 0))
+cpp_op("CumProd", layout=alike)(_running("*", 1))
 
 
 @cpp_op("LRN")
