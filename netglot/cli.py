@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -204,6 +204,7 @@ def _print_summary(graph: Graph) -> None:
 @click.option("--inputs", type=FILE, help="An .npz file of inputs, instead of random ones.")
 @click.option("--samples", type=click.IntRange(1), default=4, show_default=True, help="How many random inputs.")
 @click.option("--rtol", type=click.FloatRange(0, 1), help="Tolerance relative to an output's largest value.")
+@click.option("--key", type=FILE, help="The key file of an encrypted C++ folder.")
 @_reports_errors
 def verify(source: Path, target: Path, **options: Any) -> None:
     """Runs SOURCE and TARGET on the same inputs and compares every element of every output."""
@@ -212,6 +213,18 @@ def verify(source: Path, target: Path, **options: Any) -> None:
     with _progress(f"{source.name} = {target.name}?"):
         report = run(source, target, **options)
     _finish(report, None)
+
+
+@main.command()
+@click.argument("map_file", metavar="MAP", type=FILE)
+@click.argument("report", type=click.File(errors="replace"), default="-")
+@_reports_errors
+def unmap(map_file: Path, report: TextIO) -> None:
+    """Puts the source's names back into REPORT, a crash report of a protected model; MAP was written with the model."""
+    from netglot.backends.cpp.protect import read_map
+    from netglot.backends.cpp.protect import unmap as run
+
+    click.echo(run(report.read(), read_map(map_file.read_text(encoding="utf-8"))), nl=False)
 
 
 @main.command()

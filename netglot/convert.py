@@ -75,11 +75,9 @@ class Target:
         """The runtime that computes what was written."""
         secrets = {"key": self.options.get("encrypt"), "names": self.options.get("map_file")}
         given = {name: Path(item) for name, item in secrets.items() if item}
-        return (
-            cast("Runtime", self.format.open(self.path, **given))
-            if given
-            else _open(Model(self.path, None, self.format))
-        )
+        if not given:
+            return _open(Model(self.path, None, self.format))
+        return cast("Runtime", self.format.open(self.path, **given))
 
 
 def _target(
@@ -367,6 +365,13 @@ def open_model(path: PathLike, weights: PathLike | None = None) -> Runtime:
     return _open(_model(path, weights))
 
 
+def _open_target(path: Path, key: PathLike | None) -> Runtime:
+    written = _model(path)
+    map_file = path.with_name(path.name + ".map.json")
+    secrets = {"encrypt": key, "map_file": map_file if map_file.exists() else None}
+    return Target(path, written.format, options=secrets).open() if written.format.name == "cpp" else _open(written)
+
+
 def _runs_here(source: Model) -> bool:
     if source.format.name == "pytorch":  # torch is not needed to read a .pt2, and no reference for TorchScript
         has_torch = importlib.util.find_spec("torch") is not None
@@ -402,12 +407,15 @@ def _departs(graph: Graph, name: str, target: Target, rtol: float) -> bool:
 
 def verify(
     source: PathLike, target: PathLike, *, weights: PathLike | None = None, inputs: PathLike | None = None,
-    samples: int = SAMPLES, rtol: float | None = None,
+    samples: int = SAMPLES, rtol: float | None = None, key: PathLike | None = None,
 ) -> Report:  # fmt: skip
-    """Compares two models: same inputs, same outputs. `inputs`: an .npz file instead of `samples` random ones."""
+    """Compares two models: same inputs, same outputs. `inputs`: an .npz file instead of `samples` random ones.
+
+    key: of a C++ folder with encrypted weights. A protected folder's map file is looked for beside it.
+    """
     from netglot.verify import RTOL, Report, differences, random_inputs, read_inputs
 
-    expected, actual = open_model(source, weights), open_model(target)
+    expected, actual = open_model(source, weights), _open_target(Path(target), key)
     is_half = any(tensor.dtype == np.float16 for tensor in (*expected.outputs, *actual.outputs))
     report = Report(str(source), str(target), rtol=RTOL["float16" if is_half else "float32"] if rtol is None else rtol)
     report.expected_by, report.computed_by = expected.name, actual.name
