@@ -9,7 +9,7 @@ from math import inf, prod
 
 import numpy as np
 
-from netglot.backends.cpp import costs, packing, winograd
+from netglot.backends.cpp import costs, depthwise, packing, winograd
 from netglot.backends.cpp.context import CppBuilder, Side, cpp_op, number, steps_of
 from netglot.backends.cpp.nest import Ints, Walk, nest, numbers
 from netglot.backends.cpp.spatial import Axis, direct_conv, window_axes
@@ -113,6 +113,8 @@ def image(m: CppBuilder, x: Value) -> str:
 
 def write_conv(m: CppBuilder, layer: Layer, finish: Finish, x: str, y: Value) -> str:
     """The call of runtime/conv.h. `x` and the residual are pointers to what is stored channels-last."""
+    if depthwise.is_depthwise(layer.window):
+        return write_depthwise(m, layer, finish, x, y)
     layer = store_as(layer, m.quantize)
     algorithm = costs.choose(layer.window, exact=m.exact or layer.w.dtype != FLOAT)
     if algorithm != "direct":
@@ -145,6 +147,13 @@ def stored_weights(m: CppBuilder, w: np.ndarray, scales: np.ndarray | None, grou
     packed = packing.pack(w, groups)
     table = m.table(packed.view(np.uint16) if w.dtype == np.float16 else packed, "weights")
     return table if scales is None else f"{{{table}, {m.table(packing.pack_channels(scales, groups), 'scales')}}}"
+
+
+def write_depthwise(m: CppBuilder, layer: Layer, finish: Finish, x: str, y: Value) -> str:
+    """The call of runtime/depthwise.h, and then the activation."""
+    bias = "nullptr" if layer.bias is None else m.table(packing.pack_channels(layer.bias), "bias")
+    text = depthwise.lower(m, layer.window, layer.w, finish_of(m, finish, bias, y), x, y)
+    return f"{text}{activate(m, finish, y)}"
 
 
 def write_winograd(m: CppBuilder, layer: Layer, output: winograd.Output, finish: Finish, x: str, y: Value) -> str:
