@@ -8,6 +8,7 @@ from netglot.backends.cpp import (  # noqa: F401  (they register their operators
     elementwise,
     indexing,
     lines,
+    pooling,
     quantized,
     recurrent,
     reduction,

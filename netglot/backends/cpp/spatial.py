@@ -1,4 +1,4 @@
-"""Convolution and pooling over any number of spatial axes."""
+"""Windows over any number of spatial axes, and convolution by them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from math import prod
 
 import numpy as np
 
-from netglot.backends.cpp.context import CppBuilder, cpp_op, number
-from netglot.backends.cpp.nest import Ints, nest, numbers
-from netglot.backends.lowering import NotMappedError
+from netglot.backends.cpp.context import CppBuilder, cpp_op
+from netglot.backends.cpp.nest import Ints, numbers
 from netglot.ir.graph import Value
 
 
@@ -66,7 +65,8 @@ def _joined(axes: Sequence[Axis]) -> list[Axis]:
     return [Axis(count, count, 1, 1, 0, 1)]
 
 
-def _call(kernel: str, sizes: Sequence[int], axes: Sequence[Axis], *arguments: str) -> str:
+def call_window(kernel: str, sizes: Sequence[int], axes: Sequence[Axis], *arguments: str) -> str:
+    """The call of a kernel of runtime/window.h."""
     template = ", ".join([numbers(sizes), *map(str, axes)])
     return f"netglot::{kernel}<{template}>(\n      {', '.join(arguments)});"
 
@@ -76,7 +76,7 @@ def direct_conv(
 ) -> str:
     """Convolution over any number of axes and of any type, into memory like that of `y`."""
     sizes = (x.sizes[0], x.sizes[1], y.sizes[1], group)
-    return _call("conv", sizes, _joined(axes), m.ref(x), m.ref(w), m.optional(b), out)
+    return call_window("conv", sizes, _joined(axes), m.ref(x), m.ref(w), m.optional(b), out)
 
 
 @cpp_op("ConvTranspose")
@@ -91,7 +91,7 @@ def conv_transpose(
         extra = output_padding or (0,) * len(axes)
         axes = [_cropped(axis, more, auto_pad) for axis, more in zip(axes, extra, strict=True)]
     sizes = (x.sizes[0], x.sizes[1], y.sizes[1], group)
-    return _call("conv_transpose", sizes, axes, m.ref(x), m.ref(w), m.optional(b), m.ref(y))
+    return call_window("conv_transpose", sizes, axes, m.ref(x), m.ref(w), m.optional(b), m.ref(y))
 
 
 def _cropped(axis: Axis, output_padding: int, auto_pad: str) -> Axis:
@@ -99,51 +99,3 @@ def _cropped(axis: Axis, output_padding: int, auto_pad: str) -> Axis:
     total = max(0, axis.stride * (axis.out - 1) + output_padding + axis.reach - axis.size)
     pad = total // 2 if auto_pad == "SAME_UPPER" else total - total // 2
     return Axis(axis.size, axis.out, axis.kernel, axis.stride, pad, axis.dilation)
-
-
-def _pool(m: CppBuilder, x: Value, y: Value, axes: Sequence[Axis], start: str, combine: str) -> str:
-    planes = [prod(x.sizes[:2])]
-    return _call("pool", planes, axes, m.ref(x), m.ref(y), start, f"[]({combine}; }}")
-
-
-@cpp_op("MaxPool")
-def max_pool(
-    m: CppBuilder, x: Value, y: Value, indices: Value | None, *, auto_pad: str, kernel_shape: Ints, strides: Ints = (),
-    pads: Ints = (), dilations: Ints = (), ceil_mode: int = 0, storage_order: int = 0,
-) -> str:  # fmt: skip
-    axes = window_axes(x.sizes[2:], y.sizes[2:], kernel_shape, strides, pads, dilations, auto_pad)
-    if indices is None:
-        kind = m.kind(x)
-        start = f"std::numeric_limits<{kind}>::lowest()"
-        return _pool(m, x, y, axes, start, f"{kind} a, {kind} b) {{ return netglot::maximum(a, b)")
-    if storage_order:
-        raise NotMappedError("indices in column-major order")
-    return _call("max_pool_indices", [prod(x.sizes[:2])], axes, m.ref(x), m.ref(y), m.ref(indices))
-
-
-@cpp_op("AveragePool")
-def average_pool(
-    m: CppBuilder, x: Value, y: Value, *, auto_pad: str, kernel_shape: Ints, strides: Ints = (), pads: Ints = (),
-    dilations: Ints = (), ceil_mode: int = 0, count_include_pad: int,
-) -> str:  # fmt: skip
-    """Sums, then divided by what each window holds: a table for each axis, or one number if they are all alike."""
-    axes = window_axes(x.sizes[2:], y.sizes[2:], kernel_shape, strides, pads, dilations, auto_pad)
-    sums = _pool(m, x, y, axes, "0.0", f"double a, {m.kind(x)} b) {{ return a + b")
-    counts = [np.maximum(axis.counts(bool(count_include_pad)), 1) for axis in axes]
-    if all((count == count[0]).all() for count in counts):
-        return f"{sums}\n  {m.elementwise(y, f'a / {number(prod(int(c[0]) for c in counts), y)}', y)}"
-    divisors = [m.along(c.astype(x.dtype), f"c{i}", i + 2, y.rank) for i, c in enumerate(counts)]
-    product = " * ".join(f"c{i}" for i in range(len(axes)))
-    return f"{sums}\n  {nest(y.sizes, [m.write(y), *divisors], f'y /= ({product});')}"
-
-
-@cpp_op("LpPool")
-def lp_pool(
-    m: CppBuilder, x: Value, y: Value, *, auto_pad: str, kernel_shape: Ints, strides: Ints = (), pads: Ints = (),
-    dilations: Ints = (), ceil_mode: int = 0, p: int,
-) -> str:  # fmt: skip
-    axes = window_axes(x.sizes[2:], y.sizes[2:], kernel_shape, strides, pads, dilations, auto_pad)
-    power = {1: "std::abs(b)", 2: "double(b) * b"}.get(p, f"std::pow(std::abs(b), {p})")
-    sums = _pool(m, x, y, axes, "0.0", f"double a, {m.kind(x)} b) {{ return a + {power}")
-    root = {1: "a", 2: "std::sqrt(a)"}.get(p, f"std::pow(a, {number(1 / p, y)})")
-    return f"{sums}\n  {m.elementwise(y, root, y)}"

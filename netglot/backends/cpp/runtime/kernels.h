@@ -2,6 +2,7 @@
 #pragma once
 
 #include "conv.h"
+#include "copy.h"
 #include "dense.h"
 #include "depthwise.h"
 #include "detection.h"
@@ -9,6 +10,7 @@
 #include "lines.h"
 #include "map.h"
 #include "nest.h"
+#include "pool.h"
 #include "quantized_conv.h"
 #include "quantized_depthwise.h"
 #include "quantized_pointwise.h"
