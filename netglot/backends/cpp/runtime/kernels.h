@@ -2,7 +2,6 @@
 #pragma once
 
 #include "conv.h"
-#include "copy.h"
 #include "dense.h"
 #include "depthwise.h"
 #include "detection.h"
