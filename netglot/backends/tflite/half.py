@@ -6,11 +6,9 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as tfl
 
 from netglot.backends.tflite.context import Op, Tensor, TFLiteBuilder
-from netglot.ir.graph import Graph, Node, Value
-from netglot.ir.types import to_onnx
+from netglot.ir.graph import Graph
+from netglot.passes.widen import BRAIN, DOUBLE, FLOAT, HALF, widen
 
-FLOAT = np.dtype(np.float32)
-HALF = np.dtype(np.float16)
 SMALLEST = 16  # elements: below that a constant is a parameter of a formula (an epsilon, a scale), not weights
 LARGEST = float(np.finfo(HALF).max)
 
@@ -48,39 +46,5 @@ def _halve(m: TFLiteBuilder, x: int, dequantized: list[Op]) -> int:
 
 
 def widen_floats(graph: Graph) -> bool:
-    """float16, bfloat16 and float64 become float32 inside; inputs and outputs keep their types through a Cast."""
-    values = [value for value in graph.values() if _is_other(value)]
-    if not values:
-        return False
-    ends = [(value, value.dtype) for value in (*graph.inputs, *graph.outputs) if _is_other(value)]
-    for value in values:
-        value.dtype = FLOAT
-        value.data = None if value.data is None else value.data.astype(FLOAT)
-    for node in graph.nodes():
-        _widen_attributes(node)
-    for value, dtype in ends:
-        _cast_end(graph, value, dtype)
-    return True
-
-
-def _is_other(value: Value) -> bool:
-    return value.dtype is not None and value.dtype != FLOAT and value.dtype.name in ("float16", "bfloat16", "float64")
-
-
-def _widen_attributes(node: Node) -> None:
-    """A Cast to one of them is a Cast to float32."""
-    if node.op == "Cast" and node.output.dtype == FLOAT:
-        node.attributes["to"] = to_onnx(FLOAT)
-
-
-def _cast_end(graph: Graph, value: Value, dtype: np.dtype | None) -> None:
-    """Puts a Cast between an input or an output of the graph, which keeps its name and type, and `value`."""
-    assert dtype is not None
-    twin = graph.add_value(f"{value.name}/float32", dtype, value.shape)
-    graph.swap_names(value, twin)
-    if value in graph.inputs:
-        graph.inputs = [twin if v is value else v for v in graph.inputs]
-        graph.add_node(Node("Cast", [twin], [value], {"to": to_onnx(FLOAT)}))
-    else:
-        graph.outputs = [twin if v is value else v for v in graph.outputs]
-        graph.add_node(Node("Cast", [value], [twin], {"to": to_onnx(dtype)}))
+    """float16, bfloat16 and float64 are computed as float32."""
+    return widen(graph, (HALF, BRAIN, DOUBLE))
