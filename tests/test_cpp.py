@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -426,9 +427,9 @@ def test_all_unsupported_operators_are_listed(tmp_path: Path) -> None:
 
 def test_a_type_that_cpp_has_not_is_named(tmp_path: Path) -> None:
     g = Builder(Graph("net"))
-    x = g.graph.add_input("x", np.dtype(np.float16), (2, 3))
-    g.graph.outputs = [g.Relu(x)]
-    with pytest.raises(ConversionError, match=r"'x'.*has no float16"):
+    x = g.graph.add_input("x", np.dtype(ml_dtypes.bfloat16), (2, 3))
+    g.graph.outputs = [g.Cast(x, to=1)]
+    with pytest.raises(ConversionError, match=r"'x'.*has no bfloat16"):
         save(g.graph, tmp_path / "model")
 
 

@@ -64,13 +64,14 @@ class CppBuilder:
 
     `threads`: how many tasks of a layer may run at once, each with scratch memory of its own. `exact`: whether sums may
     not be rearranged (no Winograd convolutions). `quantize`: as what the weights of large layers are stored; None is
-    float32.
+    float32. `has_halves`: whether the source has weights of float16, which are then stored so where that is exact.
     """
 
     def __init__(
-        self, graph: Graph, threads: int = 1, exact: bool = False, quantize: Literal["fp16", "int8"] | None = None
-    ) -> None:
-        self.threads, self.exact, self.quantize = threads, exact, quantize
+        self, graph: Graph, threads: int = 1, exact: bool = False, quantize: Literal["fp16", "int8"] | None = None,
+        has_halves: bool = False,
+    ) -> None:  # fmt: skip
+        self.threads, self.exact, self.quantize, self.has_halves = threads, exact, quantize, has_halves
         self.memory = Memory(graph)
         self.statements: list[Statement] = []
         self.constants: list[np.ndarray] = []

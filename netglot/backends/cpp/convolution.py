@@ -115,7 +115,7 @@ def write_conv(m: CppBuilder, layer: Layer, finish: Finish, x: str, y: Value) ->
     """The call of runtime/conv.h. `x` and the residual are pointers to what is stored channels-last."""
     if depthwise.is_depthwise(layer.window):
         return write_depthwise(m, layer, finish, x, y)
-    layer = store_as(layer, m.quantize)
+    layer = store_as(layer, m.quantize, m.has_halves)
     algorithm = costs.choose(layer.window, exact=m.exact or layer.w.dtype != FLOAT)
     if algorithm != "direct":
         return write_winograd(m, layer, costs.OUTPUTS[algorithm], finish, x, y)
@@ -133,13 +133,15 @@ def write_conv(m: CppBuilder, layer: Layer, finish: Finish, x: str, y: Value) ->
     )
 
 
-def store_as(layer: Layer, quantize: str | None) -> Layer:
-    """The layer with weights of another type; as it is if that can't hold them."""
+def store_as(layer: Layer, quantize: str | None, has_halves: bool) -> Layer:
+    """The layer with weights of another type; as it is if that can't hold them (exactly, where it is not asked for)."""
     if quantize == "int8":
         w, scales = packing.to_bytes(layer.w)
         return replace(layer, w=w, scales=scales)
-    halves = packing.to_halves(layer.w) if quantize == "fp16" else None
-    return layer if halves is None else replace(layer, w=halves)
+    halves = packing.to_halves(layer.w) if quantize == "fp16" or has_halves else None
+    if halves is None or (quantize is None and not np.array_equal(halves, layer.w)):
+        return layer
+    return replace(layer, w=halves)
 
 
 def stored_weights(m: CppBuilder, w: np.ndarray, scales: np.ndarray | None, groups: int) -> str:

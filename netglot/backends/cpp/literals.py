@@ -9,6 +9,7 @@ import numpy as np
 from netglot.backends.lowering import NotMappedError
 
 C_TYPES: dict[np.dtype, str] = {
+    np.dtype("float16"): "netglot::Half",  # of half.h: for inputs, outputs and what is only moved
     np.dtype("float32"): "float",
     np.dtype("float64"): "double",
     np.dtype("bool"): "bool",
@@ -26,6 +27,8 @@ def c_type(dtype: np.dtype | None) -> str:
 def literal(value: Any, dtype: np.dtype | None) -> str:
     """One number, in the short decimal form that reads back exactly."""
     kind, number = c_type(dtype), np.asarray(value).astype(dtype)
+    if number.dtype == np.float16:
+        return f"{kind}{{{hex(int(number.view(np.uint16)))}}}"
     if number.dtype.kind != "f":
         return _integer(int(number), number.dtype)
     if np.isnan(number):

@@ -144,7 +144,7 @@ def header(model: Model) -> str:
 #pragma once
 
 #include "tensor.h"
-{'#include "threads.h"' + chr(10) if model.threads > 1 else ""}
+{_half_header(model)}{'#include "threads.h"' + chr(10) if model.threads > 1 else ""}
 namespace {model.namespace} {{
 
 /// Where the inputs are.
@@ -203,6 +203,11 @@ class Model {{
 
 }}  // namespace {model.namespace}
 """
+
+
+def _half_header(model: Model) -> str:
+    has_halves = any(m.value.dtype == np.float16 for m in (*model.inputs, *model.outputs))
+    return '#include "half.h"\n' if has_halves else ""
 
 
 def _fields(members: Sequence[Member], const: str) -> str:
@@ -411,7 +416,8 @@ def _c_constants(model: Model) -> str:
     for kind, members in (("INPUT", model.inputs), ("OUTPUT", model.outputs)):
         lines.append(f"#define {model.symbol.upper()}_{kind}S {len(members)}")
         for i, m in enumerate(members):
-            about = comment(f"{m.value.name}: {m.type} {types.text(m.shape)}").replace("*/", "")
+            element = m.type.removeprefix("netglot::")
+            about = comment(f"{m.value.name}: {element} {types.text(m.shape)}").replace("*/", "")
             lines.append(f"#define {model.symbol.upper()}_{kind}_{i}_BYTES {m.bytes} /* {about} */")
     return "\n".join(lines) + "\n"
 

@@ -35,6 +35,7 @@ from netglot.passes.fuse_finish import fuse_finish
 from netglot.passes.integer import to_integer
 from netglot.passes.layout import Ends, Side, choose_layout
 from netglot.passes.pipeline import CHANNELS_LAST, Pass, run, tidy
+from netglot.passes.widen import BRAIN, HALF, widen
 
 WEIGHTS = "weights.bin"
 WEIGHTS_ARRAY = "weights_array.h"  # which the CMakeLists.txt makes of them for compilers without .incbin
@@ -56,8 +57,17 @@ def lay_out(graph: Graph) -> bool:
     return len(graph.nx) > before
 
 
+def widen_floats(graph: Graph) -> bool:
+    """float16 and bfloat16 are computed as float32."""
+    return widen(graph, (HALF, BRAIN))
+
+
 # In this order, before what has no function is composed of others: that takes the pairs around the weights apart.
-INTEGER: list[Pass] = [to_integer, expand_slow]
+FIRST: list[Pass] = [
+    widen_floats,  # the integer layers have scales of float32
+    to_integer,
+    expand_slow,
+]
 
 # In this order, before the operators are lowered.
 PASSES: list[Pass] = [
@@ -81,19 +91,20 @@ def save(
     but such as are derived from `salt` (by default a random one); `map_file` (by default beside the folder) tells the
     owner what they stand for (protect.py). The graph is protected with them. quantize: store the weights of
     convolutions and products as float16, or as int8 with a factor for each output channel; what is computed stays
-    float32.
+    float32. Those that are float16 in the source are stored so by default.
 
     ConversionError where a shape is not known or C++ has not the type of an input or output; UnsupportedError with
     every node that can't be written.
     """
     lower_control(graph, MOST_STEPS, select=True, recurrent=False)
-    run(graph, INTEGER)
+    has_halves = any(value.is_constant and value.dtype == HALF for value in graph.values())
+    run(graph, FIRST)
     refused = compose(graph, "cpp")
     _check_types(graph)
     run(graph, PASSES)
     names = hide(graph, salt.encode() if salt else os.urandom(32)) if protect else None
     tensors = dict(names or {})
-    m = CppBuilder(graph, threads, exact, quantize)
+    m = CppBuilder(graph, threads, exact, quantize, has_halves)
     try:
         lowering.lower(graph, "cpp", m.add, refused)
     except ConversionError as error:

@@ -7,9 +7,12 @@
 #include <limits>
 #include <type_traits>
 
+#include "half.h"
 #include "isa.h"
 
 namespace NETGLOT_NAMESPACE {
+
+using netglot::Half;
 
 /// The type to add up many T in.
 template <class T>
@@ -101,7 +104,13 @@ inline T softplus(T x) {
 /// A number as another type: fractions are cut off, what does not fit becomes the nearest that does, NaN becomes zero.
 template <class To, class From>
 inline To cast(From x) {
-  if constexpr (std::is_same_v<To, bool>) {
+  if constexpr (std::is_same_v<To, From>) {
+    return x;
+  } else if constexpr (std::is_same_v<From, Half>) {
+    return cast<To>(to_float(x));
+  } else if constexpr (std::is_same_v<To, Half>) {
+    return to_half(double(x));  // which no number that a half can hold is rounded by
+  } else if constexpr (std::is_same_v<To, bool>) {
     return x != From(0);
   } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
     if (std::isnan(x)) return To(0);
