@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from netglot.backends.cpp.context import CppBuilder, cpp_op, number
-from netglot.backends.cpp.nest import nest, strides
+from netglot.backends.cpp.context import CppBuilder, Side, cpp_op, number, steps_of
+from netglot.backends.cpp.nest import nest
 from netglot.backends.cpp.shape import ints, picked
 from netglot.backends.lowering import NotMappedError
 from netglot.ir.graph import Value
@@ -113,7 +113,7 @@ def _cubic(d: np.ndarray, a: float) -> np.ndarray:
     return np.where(d <= 1, near, np.where(d < 2, far, 0))
 
 
-@cpp_op("Resize")
+@cpp_op("Resize", layout=Side.FREE)
 def resize(
     m: CppBuilder, x: Value, roi: Value | None, scales: Value | None, sizes: Value | None, y: Value, *,
     antialias: int, axes: tuple[int, ...] = (), coordinate_transformation_mode: str, cubic_coeff_a: float,
@@ -159,8 +159,8 @@ def _interpolate(m: CppBuilder, x: Value, y: Value, lines: list[Axis], mode: Mod
     real = "double" if x.dtype == np.float64 else "float"
     tables = {axis: taps(line, mode) for axis, line in enumerate(lines) if not line.is_whole}
     if not tables:
-        return m.copy(x, y)
-    steps, walks = strides(x.sizes), []
+        return m.elementwise(y, "a", x)
+    steps, walks = steps_of(x), []
     for axis, (index, weights) in tables.items():
         walks.append(m.along((index * steps[axis]).astype(np.int32), f"i{axis}", axis, y.rank, index.shape[1]))
         walks.append(m.along(weights.astype(real), f"w{axis}", axis, y.rank, index.shape[1]))

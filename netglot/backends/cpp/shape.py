@@ -11,15 +11,17 @@ import numpy as np
 
 from netglot.backends.cpp.context import CppBuilder, Side, cpp_op
 from netglot.backends.cpp.literals import literal
+from netglot.backends.cpp.moves import move
 from netglot.backends.cpp.nest import Ints, Walk, nest, offset, steps_of, strides
 from netglot.backends.lowering import NotMappedError
+from netglot.backends.sides import alike
 from netglot.ir.graph import Value
 
 
 @cpp_op("Identity", layout=Side.FREE, view=True)
 def identity(m: CppBuilder, x: Value, y: Value) -> str:
     """Where the two are stored in different orders, the elements move."""
-    return m.elementwise(y, "a", x)
+    return move(y.sizes, m.write(y), m.read(x, "a"))
 
 
 @cpp_op("Reshape", "Flatten", "Squeeze", "Unsqueeze", view=True)
@@ -37,42 +39,41 @@ def dropout(
     return m.copy(x, y)
 
 
-def transposed(m: CppBuilder, x: Value, y: Value, shape: Ints, perm: Ints) -> str:
-    """y in C order is x, seen as `shape`, with its axes in the order `perm`."""
-    sizes = tuple(shape[axis] for axis in perm)
-    steps = tuple(strides(shape)[axis] for axis in perm)
-    return nest(sizes, [m.write(y, strides(sizes)), m.read(x, "a", steps=steps)], "y = a;")
-
-
 @cpp_op("Transpose", layout=(Side.FREE, Side.FREE), view=True)
 def transpose(m: CppBuilder, x: Value, y: Value, *, perm: Ints = ()) -> str:
     steps = tuple(steps_of(x)[axis] for axis in perm or range(x.rank)[::-1])
-    return nest(y.sizes, [m.write(y), m.read(x, "a", steps=steps)], "y = a;")
+    return move(y.sizes, m.write(y), m.read(x, "a", steps=steps))
 
 
-@cpp_op("DepthToSpace")
+@cpp_op("DepthToSpace", layout=Side.FREE)
 def depth_to_space(m: CppBuilder, x: Value, y: Value, *, blocksize: int, mode: str) -> str:
-    n, c, h, w = x.sizes
-    b, depth = blocksize, c // blocksize**2
-    if mode == "DCR":
-        return transposed(m, x, y, (n, b, b, depth, h, w), (0, 3, 4, 1, 5, 2))
-    return transposed(m, x, y, (n, depth, b, b, h, w), (0, 1, 4, 2, 5, 3))
+    """Of each block of channels (two axes of it and the depth) the spatial ones get the first two."""
+    return _blocks(m, y, x, blocksize, depth_first=mode == "CRD", into=False)
 
 
-@cpp_op("SpaceToDepth")
+@cpp_op("SpaceToDepth", layout=Side.FREE)
 def space_to_depth(m: CppBuilder, x: Value, y: Value, *, blocksize: int, mode: str = "DCR") -> str:
-    n, c, h, w = x.sizes
-    b = blocksize
-    perm = (0, 3, 5, 1, 2, 4) if mode == "DCR" else (0, 1, 3, 5, 2, 4)
-    return transposed(m, x, y, (n, c, h // b, b, w // b, b), perm)
+    return _blocks(m, x, y, blocksize, depth_first=mode == "CRD", into=True)
 
 
-@cpp_op("Concat")
+def _blocks(m: CppBuilder, wide: Value, deep: Value, b: int, *, depth_first: bool, into: bool) -> str:
+    """Copies between `wide` [n, c, h b, w b] and `deep` [n, b b c, h, w] (or c b b), as (n, c, h, b, w, b)."""
+    (n, c, rows, columns), (batch, channel, row, column) = wide.sizes, steps_of(deep)
+    inner = (b * b, b, 1) if depth_first else (1, b * c, c)
+    depth, down, right = (step * channel for step in inner)
+    deep_steps = (batch, depth, row, down, column, right)
+    batch, depth, row, column = steps_of(wide)
+    wide_steps = (batch, depth, row * b, row, column * b, column)
+    y, x, y_steps, x_steps = (deep, wide, deep_steps, wide_steps) if into else (wide, deep, wide_steps, deep_steps)
+    return move((n, c, rows // b, b, columns // b, b), m.write(y, y_steps), m.read(x, "a", steps=x_steps))
+
+
+@cpp_op("Concat", layout=alike)
 def concat(m: CppBuilder, inputs: list[Value], y: Value, *, axis: int) -> str:
     return _parts(m, inputs, y, axis, into=True)
 
 
-@cpp_op("Split")
+@cpp_op("Split", layout=alike)
 def split(
     m: CppBuilder, x: Value, sizes: Value | None, outputs: list[Value], *, axis: int, num_outputs: int = 0
 ) -> str:
@@ -86,15 +87,14 @@ def _parts(m: CppBuilder, parts: Sequence[Value], whole: Value, axis: int, *, in
 
 def _part(m: CppBuilder, part: Value, whole: Value, at: int, axis: int, *, into: bool) -> str:
     """Copies between `part` and where it lies in `whole`: from index `at` of `axis`."""
-    steps = strides(whole.sizes)
     x, y = (part, whole) if into else (whole, part)
-    read, write = m.read(x, "a", steps=strides(x.sizes)), m.write(y)
-    first = at * steps[axis]
+    read, write = m.read(x, "a", steps=steps_of(x)), m.write(y)
+    first = at * steps_of(whole)[axis]
     moved = replace(write, start=offset(write.start, first)) if into else replace(read, start=offset(read.start, first))
-    return nest(part.sizes, [moved, read] if into else [write, moved], "y = a;")
+    return move(part.sizes, moved, read) if into else move(part.sizes, write, moved)
 
 
-@cpp_op("Slice")
+@cpp_op("Slice", layout=alike)
 def slice_(
     m: CppBuilder, x: Value, starts: Value, ends: Value, axes: Value | None, steps: Value | None, y: Value
 ) -> str:
@@ -104,10 +104,10 @@ def slice_(
     for i, axis in enumerate(where):
         by[axis] = ints(steps, "steps")[i] if steps else 1
         first[axis] = slice(begin[i], end[i], by[axis]).indices(x.sizes[axis])[0]
-    dense = strides(x.sizes)
-    start = sum(at * step for at, step in zip(first, dense, strict=True)) if prod(y.sizes) else 0
-    read = m.read(x, "a", steps=tuple(k * step for k, step in zip(by, dense, strict=True)))
-    return nest(y.sizes, [m.write(y), replace(read, start=offset(read.start, start))], "y = a;")
+    stored = steps_of(x)
+    start = sum(at * step for at, step in zip(first, stored, strict=True)) if prod(y.sizes) else 0
+    read = m.read(x, "a", steps=tuple(k * step for k, step in zip(by, stored, strict=True)))
+    return move(y.sizes, m.write(y), replace(read, start=offset(read.start, start)))
 
 
 def ints(value: Value, what: str) -> list[int]:
@@ -117,9 +117,9 @@ def ints(value: Value, what: str) -> list[int]:
     return [int(number) for number in value.array.reshape(-1)]
 
 
-@cpp_op("Expand")
+@cpp_op("Expand", layout=alike)
 def expand(m: CppBuilder, x: Value, shape: Value, y: Value) -> str:
-    return m.elementwise(y, "a", x)
+    return move(y.sizes, m.write(y), m.read(x, "a", y.sizes))
 
 
 @cpp_op("Tile")
@@ -128,10 +128,10 @@ def tile(m: CppBuilder, x: Value, repeats: Value, y: Value) -> str:
     times = [size // max(1, old) for size, old in zip(y.sizes, x.sizes, strict=True)]
     sizes = tuple(n for pair in zip(times, x.sizes, strict=True) for n in pair)
     steps = tuple(n for step in strides(x.sizes) for n in (0, step))
-    return nest(sizes, [m.write(y, strides(sizes)), m.read(x, "a", steps=steps)], "y = a;")
+    return move(sizes, m.write(y, strides(sizes)), m.read(x, "a", steps=steps))
 
 
-@cpp_op("Pad")
+@cpp_op("Pad", layout=alike)
 def pad(m: CppBuilder, x: Value, pads: Value, fill: Value | None, axes: Value | None, y: Value, *, mode: str) -> str:
     amounts, where = ints(pads, "pads"), ints(axes, "axes") if axes else list(range(x.rank))
     before = dict.fromkeys(range(x.rank), 0) | {axis % x.rank: n for axis, n in zip(where, amounts, strict=False)}
@@ -159,23 +159,41 @@ def _pad_constant(m: CppBuilder, x: Value, fill: Value | None, y: Value, before:
     skip = [max(0, -n) for n in before]
     at = [max(0, n) for n in before]
     sizes = [max(0, min(n - s, size - a)) for n, s, size, a in zip(x.sizes, skip, y.sizes, at, strict=True)]
-    write, read = m.write(y), m.read(x, "a", steps=strides(x.sizes))
+    write, read = m.write(y), m.read(x, "a", steps=steps_of(x))
     write = replace(write, start=offset(write.start, sum(a * b for a, b in zip(at, write.steps, strict=True))))
     read = replace(read, start=offset(read.start, sum(a * b for a, b in zip(skip, read.steps, strict=True))))
-    return f"{filled}\n  {nest(sizes, [write, read], 'y = a;')}" if prod(sizes) else filled
+    return f"{filled}\n  {move(sizes, write, read)}" if prod(sizes) else filled
 
 
 def picked(m: CppBuilder, x: Value, y: Value, indices: Sequence[np.ndarray]) -> str:
-    """y[i, j...] = x[indices[0][i], indices[1][j]...]: a table for each axis that is not taken as it is."""
-    steps = list(strides(x.sizes))
-    tables, names = [], []
-    for axis, index in enumerate(indices):
-        if not np.array_equal(index, np.arange(x.sizes[axis])):
-            names.append(f"i{axis}")
-            tables.append(m.along((index * steps[axis]).astype(np.int32), names[-1], axis, y.rank))
-            steps[axis] = 0
+    """y[i, j...] = x[indices[0][i], indices[1][j]...]: a table for each axis that is not taken as it is.
+
+    Axes that lie together in both, such as the channels of a pixel, are copied as one row.
+    """
+    steps = list(steps_of(x))
+    chosen = [not np.array_equal(index, np.arange(size)) for index, size in zip(indices, x.sizes, strict=True)]
+    tables = []
+    for axis in np.flatnonzero(chosen).tolist():
+        tables.append(m.along((indices[axis] * steps[axis]).astype(np.int32), f"i{axis}", axis, y.rank))
+        steps[axis] = 0
+    place = " + ".join(table.parameter.split()[-1].strip("&") for table in tables) or "0"
+    row = row_axes(x, y, chosen)
+    sizes = [1 if axis in row else size for axis, size in enumerate(y.sizes)]
     read = m.read(x, "x", steps=tuple(steps), by_address=True)
-    return nest(y.sizes, [m.write(y), read, *tables], f"y = (&x)[{' + '.join(names) or '0'}];")
+    count = prod(y.sizes[axis] for axis in row)
+    body = f"netglot::copy_row<{count}>(&y, &x + ({place}));" if count > 1 else f"y = (&x)[{place}];"
+    return nest(sizes, [m.write(y), read, *tables], body)
+
+
+def row_axes(x: Value, y: Value, chosen: Sequence[bool]) -> list[int]:
+    """The axes that come last in memory of both, and are not `chosen`: their elements lie together in both alike."""
+    before, after = steps_of(x), steps_of(y)
+    row: list[int] = []
+    for axis in reversed(y.layout or range(y.rank)):
+        if chosen[axis] or (y.sizes[axis] != 1 and before[axis] != after[axis]):
+            break
+        row.append(axis)
+    return row
 
 
 # --------------------------------------------------- what is known before running

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "conv.h"
+#include "copy.h"
 #include "dense.h"
 #include "depthwise.h"
 #include "detection.h"
