@@ -69,7 +69,7 @@ SOURCES = [
     Source("keras/resnet8_cifar10.h5"), Source("keras/vww_mobilenet_96.h5"),
     Source("mxnet/mtcnn_det1-symbol.json", inputs=(("data", (1, 3, 12, 12)),)),
     Source("mxnet/mtcnn_det2-symbol.json", inputs=(("data", (1, 3, 24, 24)),)),
-    Source("onnx/mnist_cntk.onnx"),
+    Source("onnx/mnist_cntk.onnx"), Source("onnx/squeezenet_fp16_opset7.onnx", slow=True),
     Source("onnx/ultraface_rfb320.onnx", slow=True),
     Source("tf/kws_ds_cnn_s_frozen.pb", inputs=(("Mfcc", (1, 49, 10)),)), Source("tf/kws_saved_model"),
 ]  # fmt: skip
