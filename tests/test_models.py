@@ -144,7 +144,7 @@ def test_the_twins_agree(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("name", ["ultraface_rfb320", "mnist_cntk"])
+@pytest.mark.parametrize("name", ["ultraface_rfb320", "mnist_cntk", "squeezenet_fp16_opset7"])
 def test_onnx_sources_convert(name: str, target: str, tmp_path: Path) -> None:
     """Expected: ONNX Runtime on the original file."""
     report = netglot.convert(model(f"onnx/{name}.onnx"), tmp_path / TARGETS[target])
