@@ -138,10 +138,9 @@ def store_as(layer: Layer, quantize: str | None, has_halves: bool) -> Layer:
     if quantize == "int8":
         w, scales = packing.to_bytes(layer.w)
         return replace(layer, w=w, scales=scales)
-    halves = packing.to_halves(layer.w) if quantize == "fp16" or has_halves else None
-    if halves is None or (quantize is None and not np.array_equal(halves, layer.w)):
-        return layer
-    return replace(layer, w=halves)
+    halves = packing.to_halves(layer.w) if quantize == "fp16" else None
+    halves = packing.to_exact_halves(layer.w) if has_halves and not quantize else halves
+    return layer if halves is None else replace(layer, w=halves)
 
 
 def stored_weights(m: CppBuilder, w: np.ndarray, scales: np.ndarray | None, groups: int) -> str:

@@ -6,8 +6,9 @@ from math import prod
 
 import numpy as np
 
-from netglot.backends.cpp.context import CppBuilder, cpp_op
-from netglot.backends.cpp.nest import Ints, nest, strides
+from netglot.backends.cpp.context import CppBuilder, c_type, cpp_op
+from netglot.backends.cpp.nest import Ints, Walk, nest, strides
+from netglot.backends.cpp.packing import to_exact_halves
 from netglot.backends.lowering import NotMappedError
 from netglot.ir.graph import Value
 
@@ -29,9 +30,19 @@ def gather(m: CppBuilder, x: Value, indices: Value, y: Value, *, axis: int) -> s
     """Walks the axes before, those of the indices, and those behind."""
     axis %= x.rank
     steps, none = strides(x.sizes), (0,) * indices.rank
-    read = m.read(x, "x", steps=(*steps[:axis], *none, *steps[axis + 1 :]), by_address=True)
+    read = _table(m, x, (*steps[:axis], *none, *steps[axis + 1 :]))
     index_steps = (*(0,) * axis, *strides(indices.sizes), *(0,) * (x.rank - axis - 1))
-    return nest(y.sizes, [m.write(y), read, m.read(indices, "i", steps=index_steps)], f"y = (&x)[{_at(x, axis)}];")
+    element = f"netglot::cast<{m.kind(y)}>((&x)[{_at(x, axis)}])"
+    return nest(y.sizes, [m.write(y), read, m.read(indices, "i", steps=index_steps)], f"y = {element};")
+
+
+def _table(m: CppBuilder, x: Value, steps: Ints) -> Walk:
+    """What elements are taken of, by address; embeddings that are halves in the source stay so."""
+    may_be_halves = m.has_halves and x.is_constant and x.dtype == np.float32
+    halves = to_exact_halves(x.array) if may_be_halves else None
+    if halves is None:
+        return m.read(x, "x", steps=steps, by_address=True)
+    return Walk(f"const {c_type(halves.dtype)}& x", m.table(halves, "table"), steps)
 
 
 @cpp_op("GatherElements")

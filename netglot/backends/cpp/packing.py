@@ -96,6 +96,12 @@ def to_halves(w: np.ndarray) -> np.ndarray | None:
     return w.astype(np.float16) if np.abs(w).max(initial=0) <= np.finfo(np.float16).max else None
 
 
+def to_exact_halves(w: np.ndarray) -> np.ndarray | None:
+    """Weights as float16, or None if that would round some."""
+    halves = to_halves(w)
+    return halves if halves is not None and np.array_equal(halves, w) else None
+
+
 def to_bytes(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Weights as int8, and the factor of each output channel [M] that gives them back: the largest is 127."""
     largest = np.abs(w).max(axis=tuple(range(1, w.ndim)), initial=0)
