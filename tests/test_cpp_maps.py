@@ -76,6 +76,12 @@ def normal(g: Builder, x: Value) -> list[Value]:
     ]  # fmt: skip
 
 
+def one_channel(g: Builder, x: Value) -> list[Value]:
+    """Of one channel, the scale belongs to all pixels of an image also where it is stored channels-last."""
+    y, scale, bias = g.Slice(x, [3], [4], [1]), weights(1), weights(1) - 1
+    return [g.InstanceNormalization(y, scale, bias), g.GroupNormalization(g.Relu(y), scale, bias, num_groups=1)]
+
+
 def graph(net: Net, shape: tuple[int, ...] = SHAPE) -> Graph:
     g = Builder(Graph(f"{net.__name__} net"))
     g.graph.outputs = net(g, g.graph.add_input("x", FLOAT, shape))
@@ -94,7 +100,7 @@ original = writer.side
 
 
 @pytest.mark.parametrize("is_last", [False, True], ids=["first", "last"])
-@pytest.mark.parametrize("net", [unary, binary, along, normal])
+@pytest.mark.parametrize("net", [unary, binary, along, normal, one_channel])
 def test_operators_in_either_layout(net: Net, is_last: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     feed = graphs.feed(graph(net))
     wanted = OnnxRuntime(graph(net)).run(feed)
@@ -120,3 +126,17 @@ def test_float32_is_computed_on_vectors(is_last: bool, tmp_path: Path, monkeypat
     assert layers.count("netglot::map") == 5
     assert layers.count("netglot::lines(") == 2
     assert layers.count("netglot::nest<") == (2 if is_last else 0)
+
+
+@pytest.mark.parametrize("p", [1, 2])
+def test_a_line_with_nan_has_no_norm(p: int, tmp_path: Path) -> None:
+    def net(g: Builder, x: Value) -> list[Value]:
+        return [g.LpNormalization(x, axis=2, p=p)]
+
+    feed = graphs.feed(graph(net))
+    feed["x"][1, 2, 3, 4] = np.nan
+    feed["x"][0, 0, :, 0] = 0
+    (wanted,) = OnnxRuntime(graph(net)).run(feed).values()
+    (found,) = run_cpp(graph(net), feed, tmp_path).values()
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(wanted))
+    assert_close(np.nan_to_num(found), np.nan_to_num(wanted), 1e-5)

@@ -194,7 +194,7 @@ def _groups(m: CppBuilder, x: Value, scale: Value, bias: Value, y: Value, groups
         return None
     n, channels, *rest = x.sizes
     each, pixels, end = channels // groups, prod(rest), f"{m.ref(scale)}, {m.ref(bias)}"
-    if x.layout is None:
+    if x.layout is None or channels == 1:  # of one channel, the lines of pixels lie in one piece too
         line = f"GroupLine{{{end}, {groups}, {each}, {pixels}, {number(epsilon, x)}}}"
         sizes = f"{n * groups}, {each * pixels}, netglot::{line}"
         return f"netglot::whole_lines(parallel, {m.ref(x)}, {m.ref(y)}, {sizes});"
@@ -264,12 +264,12 @@ def mean_variance_normalization(m: CppBuilder, x: Value, y: Value, *, axes: Ints
 
 @cpp_op("LpNormalization", layout=alike, in_place=True)
 def lp_normalization(m: CppBuilder, x: Value, y: Value, *, axis: int, p: int) -> str:
-    """x / norm along an axis; a line of zeros stays zero."""
+    """x / norm along an axis; a line of zeros stays zero, and one with a NaN is NaN."""
     kind, axis = m.kind(x), axis % x.rank
     step = (steps_of(x)[axis],)
     read, write = Walk(f"{kind} v", "&x", step), Walk(f"{kind}& out", "&y", step)
     total = inner((x.sizes[axis],), [read], "total += std::abs(v);" if p == 1 else "total += double(v) * v;")
-    norm = "const double norm = total > 0 ? " + ("total" if p == 1 else "std::sqrt(total)") + " : 1;"
+    norm = "const double norm = total == 0 ? 1 : " + ("total;" if p == 1 else "std::sqrt(total);")
     result = inner((x.sizes[axis],), [write, read], f"out = {kind}(v / norm);")
     starts = tuple(0 if i == axis else s for i, s in enumerate(steps_of(x)))
     walks = [m.write(y, starts), m.read(x, "x", steps=starts, by_address=True)]
