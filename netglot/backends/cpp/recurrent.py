@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
+from math import inf, prod
 from typing import Any
 
+import numpy as np
+
 from netglot.backends.cpp.context import CppBuilder, cpp_op, number
+from netglot.backends.cpp.convolution import FLOAT
 from netglot.backends.cpp.nest import numbers, offset
+from netglot.backends.cpp.packing import Window, pack, pack_channels
 from netglot.backends.lowering import NotMappedError
 from netglot.ir.graph import Value
 from netglot.passes.recurrent import Activation, activations, why_not
@@ -61,6 +67,8 @@ def _write(m: CppBuilder, op: str, values: Sequence[Value | None], attributes: M
         raise NotMappedError(f"the lengths of its sequences are {m.kind(lengths)}")
     if reason := why_not(op, x.shape, attributes):
         raise NotMappedError(reason)
+    if op == "LSTM" and _is_fast(values, attributes):
+        return "\n  ".join(_fast_lstm(m, values, attributes, i) for i in range(recurrent.sizes[0]))
     scratch = m.scratch(x.dtype, (2 + _GATES[op]) * recurrent.sizes[2])
     calls = [_call(m, op, values, attributes, i, scratch) for i in range(recurrent.sizes[0])]
     return "\n  ".join(calls)
@@ -86,6 +94,37 @@ def _call(
     switch = "" if attributes["switch"] is None else f", {str(bool(attributes['switch'])).lower()}"
     tensors = f"netglot::Recurrent<{m.kind(x)}>{{{', '.join(parts)}}}"
     return f"netglot::{op.lower()}<{sequence}{switch}>(\n      {tensors},\n      {', '.join(functions)});"
+
+
+def _is_fast(values: Sequence[Value | None], attributes: Mapping[str, Any]) -> bool:
+    """Whether the kernel on vectors has this LSTM: known weights, the usual functions, sequences of one length."""
+    x, w, r, bias, lengths, _, _, peepholes = values[:8]
+    known = all(v is None or v.is_constant for v in (w, r, bias)) and lengths is None and peepholes is None
+    usual = all([name for name, _ in each] == ["sigmoid", "tanh", "tanh"] for each in activations("LSTM", attributes))
+    plain = attributes["clip"] is None and not attributes["switch"] and not attributes["layout"]
+    return known and usual and plain and x is not None and x.dtype == FLOAT and prod(x.sizes) > 0
+
+
+def _fast_lstm(m: CppBuilder, values: Sequence[Value | None], attributes: Mapping[str, Any], index: int) -> str:
+    """What the inputs give to the gates of all steps is one product; then the steps follow one another."""
+    x, w, r, bias, _, first_h, first_c, _, y, last_h, last_c = values
+    assert x is not None
+    assert w is not None
+    assert r is not None
+    (steps, batch, inputs), (directions, gates, hidden) = x.sizes, r.sizes
+    given, scratch = (m.scratch(FLOAT, count * batch * hidden) for count in (4 * steps, 6))
+    biases = np.zeros(gates, FLOAT) if bias is None else bias.array[index].reshape(2, gates).sum(0)
+    window = Window(1, 1, steps * batch, inputs, 1, steps * batch, gates)
+    weights, states = (m.table(pack(v.array[index][:, :, None, None], 1), "weights") for v in (w, r))
+    finish = f"{{{m.table(pack_channels(biases), 'bias')}, nullptr, {number(-inf, x)}, {number(inf, x)}}}"
+    reverse = str(index == 1 or attributes["direction"] == "reverse").lower()
+    ends = ", ".join([*map(m.optional, (first_h, first_c, y, last_h, last_c)), scratch])
+    return (
+        f"netglot::conv({{{numbers(astuple(window))}}}, {finish},\n"
+        f"      {m.ref(x)}, {weights}, nullptr, {{nullptr, 0, 0}}, {given}, parallel);\n"
+        f"  netglot::lstm({{{numbers((steps, batch, hidden, directions, index))}, {reverse}}},\n"
+        f"      {given}, {states}, {ends}, parallel);"
+    )
 
 
 def _part(m: CppBuilder, value: Value | None, index: int) -> str:

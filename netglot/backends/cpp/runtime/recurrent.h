@@ -1,7 +1,9 @@
 // LSTM, GRU and RNN, sample by sample and step by step.
 #pragma once
 
+#include "conv.h"
 #include "dense.h"
+#include "vector_math.h"
 
 namespace NETGLOT_NAMESPACE {
 
@@ -108,6 +110,52 @@ void lstm(const Recurrent<T>& a, F f, G g, O o) {
       h[j] = f(gates[H + j] + peep(1)) * o(c[j]);
     }
   });
+}
+
+/// One direction of an LSTM of float32 with sigmoid and tanh, whose weights are packed as conv.h reads them.
+struct Cells {
+  Index steps, batch, hidden, directions, direction;
+  bool reverse;
+
+  constexpr Index state() const { return batch * hidden; }
+};
+
+/// New states h and c of `width` cells (at most a vector of them) from their gates, `hidden` floats apart.
+NETGLOT_TARGET NETGLOT_INLINE void next_states(const float* gates, Index hidden, Index width, float* h, float* c) {
+  const bool whole = width == lanes;
+  Floats gate[4];
+  NETGLOT_UNROLL for (Index i = 0; i < 4; ++i)
+      gate[i] = whole ? load(gates + i * hidden) : load_part(gates + i * hidden, width);
+  const Floats kept = sigmoid(gate[2]) * (whole ? load(c) : load_part(c, width));
+  const Floats cell = kept + sigmoid(gate[0]) * tanh(gate[3]), state = sigmoid(gate[1]) * tanh(cell);
+  if (whole) return store(c, cell), store(h, state);
+  store_part(c, cell, width);
+  store_part(h, state, width);
+}
+
+/// `given` is what the inputs and the biases give to the gates, [steps, batch, 4 * hidden]; r are the packed weights of
+/// the states. What is left out is null. `scratch` holds both states and the gates, 6 * batch * hidden.
+NETGLOT_TARGET inline void lstm(const Cells& s, const float* given, const float* r, const float* first_h,
+                                const float* first_c, float* y, float* last_h, float* last_c, float* scratch,
+                                const netglot::Parallel& parallel) {
+  const Index hidden = s.hidden, size = s.state();
+  const std::size_t bytes = std::size_t(size) * sizeof(float);
+  float *h = scratch, *c = h + size, *gates = c + size;
+  std::memset(scratch, 0, 2 * bytes);
+  if (first_h != nullptr) std::memcpy(h, first_h + s.direction * size, bytes);
+  if (first_c != nullptr) std::memcpy(c, first_c + s.direction * size, bytes);
+  const Window product{1, 1, s.batch, hidden, 1, s.batch, 4 * hidden, 1, 1, 1, 1, 0, 0, 1, 1, 1};
+  for (Index i = 0; i < s.steps; ++i) {
+    const Index t = s.reverse ? s.steps - 1 - i : i;
+    conv(product, {nullptr, given + t * 4 * size, -infinity, infinity}, h, r, nullptr, {nullptr, 0, 0}, gates, parallel);
+    for (Index b = 0; b < s.batch; ++b)
+      for (Index j = 0; j < hidden; j += lanes)
+        next_states(gates + b * 4 * hidden + j, hidden, hidden - j < lanes ? hidden - j : lanes, h + b * hidden + j,
+                    c + b * hidden + j);
+    if (y != nullptr) std::memcpy(y + (t * s.directions + s.direction) * size, h, bytes);
+  }
+  if (last_h != nullptr) std::memcpy(last_h + s.direction * size, h, bytes);
+  if (last_c != nullptr) std::memcpy(last_c + s.direction * size, c, bytes);
 }
 
 }  // namespace NETGLOT_NAMESPACE

@@ -168,8 +168,8 @@ struct SoftmaxLine {
 
   NETGLOT_TARGET void short_row(const float* x, float* y, Index count) const {
     const Floats v = between(load_part(x, count), 0, count, -infinity), shifted = v - largest(v), e = exp(shifted);
-    store_part(y, Log ? shifted : e, count);
-    finish(y, count, sum(between(e, 0, count, 0)));
+    const float total = sum(between(e, 0, count, 0));
+    store_part(y, Log ? shifted - splat(std::log(total)) : e * splat(1 / total), count);
   }
 
   NETGLOT_TARGET static NETGLOT_INLINE void finish(float* y, Index count, float total) {
