@@ -213,6 +213,19 @@ def test_no_path_of_this_machine_is_written(tmp_path: Path) -> None:
     assert not any(b"somebody" in path.read_bytes() for path in tmp_path.iterdir())
 
 
+def test_scales_of_quantised_ends_are_constants_of_the_header(tmp_path: Path) -> None:
+    g = Builder(Graph("net"))
+    x = g.graph.add_input("x", np.dtype(np.uint8), (1, 4, 8, 8))
+    zero = np.array(7, np.uint8)
+    weights = np.random.default_rng(0).uniform(-1, 1, (4, 4, 3, 3)).astype(np.float32)
+    y = g.Conv(g.DequantizeLinear(x, np.float32(0.25), zero), weights)
+    g.graph.outputs = [g.QuantizeLinear(y, np.float32(0.5), np.array(-3, np.int8))]
+    save(g.graph, tmp_path)
+    header = (tmp_path / "model.h").read_text()
+    assert '{"x", "x", "|u1", 4, input_shape_0, 256, 0.25f, 7}' in header
+    assert "output_shape_0, 144, 0.5f, -3}" in header
+
+
 # -------------------------------------------------------------------- the arena
 
 

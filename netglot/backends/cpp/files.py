@@ -6,22 +6,22 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from netglot.backends.cpp import sources
+from netglot.backends.cpp import construction, headers, layers
+from netglot.backends.cpp.model import LEVELS, Member, Model
 from netglot.backends.cpp.names import Names, comment
-from netglot.backends.cpp.sources import LEVELS, Member, Model
 from netglot.ir import types
 
 
 def texts(model: Model) -> dict[str, str]:
     """File name -> text, without the weights and the headers that are the same for all models."""
     return {
-        "model.h": sources.header(model),
-        "model_c.h": sources.c_header(model),
-        "model.cpp": sources.source(model),
-        "run.h": sources.run_header(model),
-        "layers.h": sources.layers(model),
-        **{f"layers_{i}.cpp": sources.level(i) for i in range(LEVELS)},
-        "weights.cpp": sources.weights(model),
+        "model.h": headers.header(model),
+        "model_c.h": headers.c_header(model),
+        "model.cpp": construction.source(model),
+        "run.h": layers.run_header(model),
+        "layers.h": layers.layers(model),
+        **{f"layers_{i}.cpp": layers.level(i) for i in range(LEVELS)},
+        "weights.cpp": layers.weights(model),
         "run.cpp": example(model),
         "CMakeLists.txt": cmake(model),
         "README.md": readme(model),

@@ -20,10 +20,10 @@ from netglot.backends.cpp.arena import ALIGNMENT, plan
 from netglot.backends.cpp.context import CppBuilder
 from netglot.backends.cpp.control import MOST_STEPS
 from netglot.backends.cpp.literals import c_type
+from netglot.backends.cpp.model import Model, Sealed, scale_of
 from netglot.backends.cpp.protect import file_name, hide, map_text, merge, protected, unhidden
 from netglot.backends.cpp.quantized import expand_slow
 from netglot.backends.cpp.seal import read_key, seal
-from netglot.backends.cpp.sources import Model, Sealed
 from netglot.backends.lowering import NotMappedError
 from netglot.errors import ConversionError, Problem
 from netglot.ir import types
@@ -96,7 +96,9 @@ def save(
     ConversionError where a shape is not known or C++ has not the type of an input or output; UnsupportedError with
     every node that can't be written.
     """
+    key = read_key(encrypt) if encrypt else None
     lower_control(graph, MOST_STEPS, select=True, recurrent=False)
+    scales = [scale_of(graph, value) for value in (*graph.inputs, *graph.outputs)]  # before the passes take them in
     has_halves = any(value.is_constant and value.dtype == HALF for value in graph.values())
     run(graph, FIRST)
     refused = compose(graph, "cpp")
@@ -111,10 +113,11 @@ def save(
         raise unhidden(error, tensors) from None
     m.copy_outputs()
     offsets, size = _offsets(m.constants)
-    model = Model.of(graph, m, plan(m.buffers()), offsets, size)
+    ends = dict(zip((*graph.inputs, *graph.outputs), scales, strict=True))
+    model = Model.of(graph, m, plan(m.buffers()), offsets, size, ends)
     path.mkdir(parents=True, exist_ok=True)
     weights = path / (file_name(WEIGHTS, names) if names else WEIGHTS)
-    model = _write_weights(weights, m.constants, model, read_key(encrypt) if encrypt else None)
+    model = _write_weights(weights, m.constants, model, key)
     if names is None:
         _write_texts(path, files.texts(model) | _runtime())
         return len(graph.nodes())
