@@ -61,9 +61,10 @@ NETGLOT_INLINE void transpose_block(T* y, Index y_step, const T* x, Index x_step
 #endif
 
 /// y[i * y_step + j] = x[j * x_step + i] for i < rows and j < columns. Sixteen rows at once: what is read of x is then
-/// whole lines of the cache.
+/// whole lines of the cache. (Opaque: GCC 12 warns of loops that never run for the sizes given, as if they overflowed.)
 template <class T>
-NETGLOT_TARGET inline void transpose(T* y, Index y_step, const T* x, Index x_step, Index rows, Index columns) {
+NETGLOT_TARGET NETGLOT_OPAQUE inline void transpose(T* y, Index y_step, const T* x, Index x_step, Index rows,
+                                                    Index columns) {
   const Index whole = sizeof(T) == 4 ? columns / 4 * 4 : 0;
   for (Index first = 0; first < rows; first += 16) {
     const Index last = first + 16 < rows ? first + 16 : rows;
