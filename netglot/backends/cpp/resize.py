@@ -6,14 +6,18 @@ So every mode of ONNX's Resize is the same kernel: for each axis a table of indi
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 
 from netglot.backends.cpp.context import CppBuilder, Side, cpp_op, number, steps_of
+from netglot.backends.cpp.lines import without
 from netglot.backends.cpp.nest import nest
-from netglot.backends.cpp.shape import ints, picked
+from netglot.backends.cpp.shape import ints, picked, row_axes
 from netglot.backends.lowering import NotMappedError
 from netglot.ir.graph import Value
+
+_LONGEST_ROW = 512  # sums that are kept on the stack
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,10 @@ def _cropped(lines: list[Axis], axes: list[int], roi: Value | None) -> list[Axis
 
 
 def _interpolate(m: CppBuilder, x: Value, y: Value, lines: list[Axis], mode: Mode, outside_value: float) -> str:
-    """Inside of a nest over y, a loop over the taps of each resized axis: at t, index i and weight w of the axis."""
+    """Inside of a nest over y, a loop over the taps of each resized axis: at t, index i and weight w of the axis.
+
+    What lies together in both, such as the channels of a pixel, is summed as a row.
+    """
     real = "double" if x.dtype == np.float64 else "float"
     tables = {axis: taps(line, mode) for axis, line in enumerate(lines) if not line.is_whole}
     if not tables:
@@ -167,9 +174,19 @@ def _interpolate(m: CppBuilder, x: Value, y: Value, lines: list[Axis], mode: Mod
         if mode.crops:
             walks.append(m.along(lines[axis].covers(mode.coordinates), f"in{axis}", axis, y.rank))
     loops = " ".join(f"for (int t{a} = 0; t{a} < {index.shape[1]}; ++t{a})" for a, (index, _) in tables.items())
-    term = " * ".join([*(f"(&w{a})[t{a}]" for a in tables), f"(&x)[{' + '.join(f'(&i{a})[t{a}]' for a in tables)}]"])
+    weight = " * ".join(f"(&w{a})[t{a}]" for a in tables)
+    place = " + ".join(f"(&i{a})[t{a}]" for a in tables)
+    start = tuple(0 if axis in tables else step for axis, step in enumerate(steps))
+    walks = [m.write(y), m.read(x, "x", steps=start, by_address=True), *walks]
+    row = row_axes(x, y, [axis in tables for axis in range(x.rank)])
+    count = prod(y.sizes[axis] for axis in row)
+    if 1 < count <= _LONGEST_ROW and not mode.crops:
+        each = f"for (int c = 0; c < {count}; ++c)"
+        add = f"{{ const {real} w = {weight}; const auto* from = &x + ({place}); {each} sum[c] += w * from[c]; }}"
+        body = f"{real} sum[{count}] = {{}}; {loops} {add} {each} (&y)[c] = netglot::cast<{m.kind(y)}>(sum[c]);"
+        return nest(without(y.sizes, tuple(row)), walks, body)
+    term = f"{weight} * (&x)[{place}]"
     body = f"{real} sum = 0; {loops} sum += {term}; y = netglot::cast<{m.kind(y)}>(sum);"
     if mode.crops:
         body = f"if (!({' && '.join(f'in{a}' for a in tables)})) {{ y = {number(outside_value, y)}; return; }} {body}"
-    start = tuple(0 if axis in tables else step for axis, step in enumerate(steps))
-    return nest(y.sizes, [m.write(y), m.read(x, "x", steps=start, by_address=True), *walks], body)
+    return nest(y.sizes, walks, body)
