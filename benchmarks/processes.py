@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,15 +23,26 @@ class Run:
 
 
 def run(command: Sequence[str]) -> Run:
-    """One process from start to end."""
+    """One process from start to end.
+
+    It is started by a small process of its own: what the system says of a process' memory begins with that of the one
+    that started it, and a benchmark may hold networks.
+    """
+    done = subprocess.run([sys.executable, __file__, *command], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"exit code {done.returncode}: {' '.join(command)}")
+    return Run(*json.loads(done.stdout))
+
+
+def measure(command: Sequence[str]) -> int:
+    """Runs `command` and prints seconds, seconds of the processor and megabytes; returns its exit code."""
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"exit code {process.returncode}: {' '.join(command)}")
-    return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6)
+    print(json.dumps([seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6]))
+    return process.returncode
 
 
 def interleaved(commands: Mapping[str, Sequence[str]], repeats: int) -> dict[str, list[Run]]:
@@ -57,3 +70,7 @@ def show(runs: Mapping[str, Sequence[Run]], base: str) -> None:
             f"{statistics.median(one.peak_mb for one in mine):.0f}", f"{ratio:.2f}",
         )  # fmt: skip
     Console(width=max(110, Console().width)).print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(measure(sys.argv[1:]))
