@@ -91,7 +91,7 @@ def make_torch(name: str, folder: Path) -> None:
     from tests.torch_models import randomised, torchvision
 
     torch.manual_seed(0)
-    module = randomised(getattr(torchvision().models, name.lower())(weights=None))
+    module = randomised(getattr(torchvision().models, name.lower())(weights=None), 224)
     torch.export.save(torch.export.export(module, (torch.zeros(1, 3, 224, 224),)), folder / "source.pt2")
     netglot.convert(folder / "source.pt2", folder / "fp32.onnx", verify=False, force=True)
     netglot.convert(folder / "source.pt2", folder / "fp32.tflite", io_layout="nhwc", verify=False, force=True)

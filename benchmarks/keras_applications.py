@@ -95,19 +95,36 @@ def measure(name: str, sources: list[str], targets: list[str], size: int) -> dic
 
 
 def randomise(model: Any, scale: float = 1.0) -> None:
-    """Statistics, scales and offsets as a trained network might have them; nothing dies on the way."""
+    """Scales and offsets as a trained network might have them, and the statistics of random images.
+
+    Made-up statistics would not do: the signal dies on its way, and what comes out are the offsets, whatever went in.
+    """
     import keras
     import numpy as np
 
     rng = np.random.default_rng(0)
-    for layer in model._flatten_layers(include_self=False):
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.moving_mean.assign(rng.normal(0, 0.1, layer.moving_mean.shape))
-            layer.moving_variance.assign(rng.uniform(0.5, 1.5, layer.moving_variance.shape))
-            if layer.gamma is not None:
-                layer.gamma.assign(scale * rng.uniform(0.8, 1.2, layer.gamma.shape))
-            if layer.beta is not None:
-                layer.beta.assign(rng.normal(0, 0.1, layer.beta.shape))
+    layers = model._flatten_layers(include_self=False)
+    norms = [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
+    for layer in norms:
+        if layer.gamma is not None:
+            layer.gamma.assign(scale * rng.uniform(0.8, 1.2, layer.gamma.shape))
+        if layer.beta is not None:
+            layer.beta.assign(rng.normal(0, 0.1, layer.beta.shape))
+    observe(model, norms, rng)
+
+
+def observe(model: Any, norms: list[Any], rng: Any) -> None:
+    """Each normalisation gets the statistics of what it sees of eight random images."""
+    import numpy as np
+
+    kept = [layer.momentum for layer in norms]
+    for layer in norms:
+        layer.momentum = 0.0
+    model(rng.uniform(-1, 1, (8, *model.input_shape[1:])).astype(np.float32), training=True)
+    for layer, momentum in zip(norms, kept, strict=True):
+        layer.momentum = momentum
+        variance = np.asarray(layer.moving_variance)
+        layer.moving_variance.assign(np.maximum(variance, 0.01 * variance.mean()))  # dead channels
 
 
 def settle(model: Any, image: Any) -> None:

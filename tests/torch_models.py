@@ -44,8 +44,12 @@ def _overlap(a: list[float], b: list[float]) -> float:
     return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
 
 
-def randomised(module: Any) -> Any:
-    """`module` in evaluation mode, with statistics and scales that no mistake hides behind."""
+def randomised(module: Any, size: int = 0) -> Any:
+    """`module` in evaluation mode, with statistics and scales that no mistake hides behind.
+
+    Normalisations get the statistics of what they see of random images of `size`: with made-up ones (which they get
+    without a size) the signal may die on its way, and what comes out are the biases, whatever went in.
+    """
     torch = pytest.importorskip("torch")
     generator = torch.Generator().manual_seed(1)
     for parameter in module.parameters():  # zeros and constants hide what is computed with them
@@ -53,13 +57,28 @@ def randomised(module: Any) -> Any:
             parameter.data = parameter.data.clamp(0.5) * torch.empty_like(parameter).uniform_(
                 -1, 1, generator=generator
             )
-    for part in module.modules():
-        if isinstance(part, torch.nn.modules.batchnorm._BatchNorm):
-            for tensor, low, high in ((part.running_mean, -0.3, 0.3), (part.running_var, 0.6, 1.6)):
-                tensor.uniform_(low, high, generator=generator)
-            if part.affine:
-                part.weight.data.uniform_(0.7, 1.3, generator=generator)
-                part.bias.data.uniform_(-0.2, 0.2, generator=generator)
+    norms = [part for part in module.modules() if isinstance(part, torch.nn.modules.batchnorm._BatchNorm)]
+    for part in norms:
+        for tensor, low, high in ((part.running_mean, -0.3, 0.3), (part.running_var, 0.6, 1.6)):
+            tensor.uniform_(low, high, generator=generator)
+        if part.affine:
+            part.weight.data.uniform_(0.7, 1.3, generator=generator)
+            part.bias.data.uniform_(-0.2, 0.2, generator=generator)
+    module.eval()
+    return _settled(module, norms, size) if norms and size else module
+
+
+def _settled(module: Any, norms: list[Any], size: int) -> Any:
+    """`module` with the statistics of eight random images in its normalisations."""
+    import torch
+
+    for part in norms:
+        part.train()
+        part.momentum = 1.0
+    with torch.no_grad():
+        module(_image(size, 8)[0])
+    for part in norms:
+        part.running_var.clamp_(min=0.01 * float(part.running_var.mean()))  # a dead channel is not divided by nothing
     return module.eval()
 
 
@@ -72,7 +91,7 @@ def _vision(name: str, size: int, **options: Any) -> Callable[[], Made]:
     def make() -> Made:
         models = torchvision().models
         family = models.segmentation if name.startswith("fcn") else models
-        return randomised(getattr(family, name)(weights=None, **options)), _image(size)
+        return randomised(getattr(family, name)(weights=None, **options), size), _image(size)
 
     return make
 
@@ -228,7 +247,7 @@ def _unet() -> Made:
             up = nn.functional.interpolate(up, scale_factor=2, mode="bilinear", align_corners=False)
             return torch.softmax(self.head(self.join1(torch.cat([self.up1(up), one], 1))), 1)
 
-    return randomised(UNet()), _image(44)
+    return randomised(UNet(), 44), _image(44)
 
 
 def _detector() -> Made:
@@ -267,7 +286,7 @@ def _detector() -> Made:
             keep = torch.ops.torchvision.nms(boxes, scores, 0.45)
             return {"boxes": boxes[keep], "scores": scores[keep], "labels": labels[keep]}
 
-    return randomised(Detector()), _image(36)
+    return randomised(Detector(), 36), _image(36)
 
 
 NETWORKS: dict[str, Callable[[], Made]] = {
