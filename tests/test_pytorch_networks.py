@@ -22,40 +22,18 @@ def exported(name: str) -> Any:
     return torch.export.export(module, args)
 
 
-@cache
-def tolerance(name: str) -> float:
-    """1e-5, or eight times what torch itself is off: deep networks normalised by few images magnify every rounding."""
-    import torch
-
-    torch.manual_seed(0)
-    module, args = NETWORKS[name]()
-    norm = torch.nn.modules.batchnorm._BatchNorm
-    if name == "detector" or not any(isinstance(part, norm) for part in module.modules()):
-        return 1e-5
-    with torch.no_grad():
-        single, double = (run(module, args), run(module.double(), [x.double() for x in args]))
-    return max(1e-5, 8 * float((single - double).abs().max() / double.abs().max()))
-
-
-def run(module: Any, args: Any) -> Any:
-    """The first output."""
-    from torch.utils._pytree import tree_leaves
-
-    return tree_leaves(module(*args))[0]
-
-
 @pytest.mark.parametrize("suffix", TARGETS)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_network(name: str, suffix: str, tmp_path: Path) -> None:
-    assert tolerance(name) < 5e-4
-    report = convert(exported(name), tmp_path / f"net{suffix}", samples=2, rtol=tolerance(name))
+    report = convert(exported(name), tmp_path / f"net{suffix}", samples=2)
     assert report.ok, str(report)
     assert report.expected_by.startswith("PyTorch")
+    assert report.rtol == 1e-5
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_what_comes_out_depends_on_what_goes_in(name: str) -> None:
-    """A network that gives the same for every input proves nothing."""
+    """By a hundred times what is allowed: a network that gives the same for every input proves nothing."""
     import torch
     from torch.utils._pytree import tree_leaves
 
@@ -65,4 +43,4 @@ def test_what_comes_out_depends_on_what_goes_in(name: str) -> None:
     other = tuple(torch.randint_like(x, 0, 9) if not x.is_floating_point() else torch.randn_like(x) for x in args)
     one, two = (tree_leaves(program.module()(*each)) for each in (args, other))
     pairs = [(a, b) for a, b in zip(one, two, strict=True) if a.is_floating_point()]
-    assert any(a.shape != b.shape or bool((a - b).abs().max() > 1e-2 * a.abs().max()) for a, b in pairs)
+    assert any(a.shape != b.shape or bool((a - b).abs().max() > 1e-3 * a.abs().max()) for a, b in pairs)
