@@ -88,15 +88,15 @@ def graph(net: Net, shape: tuple[int, ...] = SHAPE) -> Graph:
     return g.graph
 
 
-def turned(graph: Graph, node: Node) -> Ends:
+def turned(graph: Graph, node: Node, format: str) -> Ends:
     """What takes any layout is given channels-last."""
-    side = original(graph, node)
+    side = original(graph, node, format)
     first, last = side if isinstance(side, tuple) else (side, side)
     ends = [Side.LAST if end is Side.FREE else end for end in (first, last)]
     return ends[0] if ends[0] is ends[1] else (ends[0], ends[1])
 
 
-original = writer.side
+original = writer.wanted
 
 
 @pytest.mark.parametrize("is_last", [False, True], ids=["first", "last"])
@@ -105,7 +105,7 @@ def test_operators_in_either_layout(net: Net, is_last: bool, tmp_path: Path, mon
     feed = graphs.feed(graph(net))
     wanted = OnnxRuntime(graph(net)).run(feed)
     if is_last:
-        monkeypatch.setattr(writer, "side", turned)
+        monkeypatch.setattr(writer, "wanted", turned)
     found = run_cpp(graph(net), feed, tmp_path)
     for name, value in wanted.items():
         assert_close(found[name], value, 1e-5)
@@ -120,7 +120,7 @@ def test_float32_is_computed_on_vectors(is_last: bool, tmp_path: Path, monkeypat
         return [g.Softmax(g.Clip(g.Add(g.Mul(x, gate), weights(12, 1, 1)), np.float32(0)), axis=1)]
 
     if is_last:
-        monkeypatch.setattr(writer, "side", turned)
+        monkeypatch.setattr(writer, "wanted", turned)
     writer.save(graph(net), tmp_path)
     layers = (tmp_path / "layers.h").read_text()
     assert layers.count("netglot::map") == 5

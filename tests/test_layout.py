@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 import netglot
 from netglot.backends import lowering
+from netglot.backends.sides import wanted
 from netglot.backends.tflite.context import Op, TFLiteBuilder
 from netglot.backends.tflite.peephole import peephole
-from netglot.backends.tflite.writer import prepare, save, side
+from netglot.backends.tflite.writer import prepare, save
 from netglot.ir.builder import Builder
 from netglot.ir.graph import Graph, Node, Value
 from netglot.ir.text import parse
@@ -102,14 +103,18 @@ def test_any_graph_computes_the_same_before_and_after_and_on_litert(recipe: list
         results.append(LiteRT(Path(folder) / "a.tflite").run(feed))
     for actual in results:
         assert list(actual) == list(expected)
-        for name, wanted in expected.items():
-            assert_close(actual[name], wanted, 1e-5)
+        for name, value in expected.items():
+            assert_close(actual[name], value, 1e-5)
 
 
 # ----------------------------------------------------------------- it is minimal
 
 
-def lowered(graph: Graph, sides: Callable[[Graph, Node], Ends] = side) -> TFLiteBuilder:
+def own(graph: Graph, node: Node) -> Ends:
+    return wanted(graph, node, "tflite")
+
+
+def lowered(graph: Graph, sides: Callable[[Graph, Node], Ends] = own) -> TFLiteBuilder:
     """The TFLite operators of `graph`, which is changed, with the given sides."""
     choose_layout(graph, lambda node: sides(graph, node), lambda value: False)
     flatten_channels_last(graph)
@@ -140,7 +145,7 @@ def _choices(graph: Graph, node: Node) -> list[Ends]:
     both = (Side.LAST, Side.FIRST)
     if node.op == "Transpose":
         return list(itertools.product(both, both))
-    fixed = side(graph, node)
+    fixed = own(graph, node)
     if isinstance(fixed, tuple):
         return [(end, fixed[1]) for end in (both if fixed[0] is Side.FREE else fixed[:1])]
     return list(both) if fixed is Side.FREE else [fixed]

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from netglot.ir.graph import Node, Value
+from netglot.backends import lowering
+from netglot.ir.graph import Graph, Node, Value
 from netglot.ir.schema import defaults
+from netglot.passes.flatten_layout import flattens_into_dense
 from netglot.passes.layout import Ends, Side, dropping
+
+
+def wanted(graph: Graph, node: Node, format: str) -> Ends:
+    """How the function of `format` for `node` wants its images stored."""
+    operator = lowering.find(node, format)
+    layout: Any = operator.options["layout"] if operator else Side.FIRST
+    if flattens_into_dense(graph, node):
+        return Side.FREE, Side.FIRST
+    return layout if isinstance(layout, (Side, tuple)) else layout(node)
 
 
 def attribute(node: Node, name: str) -> int:

@@ -25,15 +25,15 @@ from netglot.backends.cpp.protect import file_name, hide, map_text, merge, prote
 from netglot.backends.cpp.quantized import expand_slow
 from netglot.backends.cpp.seal import read_key, seal
 from netglot.backends.lowering import NotMappedError
+from netglot.backends.sides import wanted
 from netglot.errors import ConversionError, Problem
 from netglot.ir import types
-from netglot.ir.graph import Graph, Node, Value
+from netglot.ir.graph import Graph, Value
 from netglot.passes.control import lower_control
 from netglot.passes.dead_code import remove_dead_code
-from netglot.passes.flatten_layout import flattens_into_dense
 from netglot.passes.fuse_finish import fuse_finish
 from netglot.passes.integer import to_integer
-from netglot.passes.layout import Ends, Side, choose_layout
+from netglot.passes.layout import choose_layout
 from netglot.passes.pipeline import CHANNELS_LAST, Pass, run, tidy
 from netglot.passes.widen import BRAIN, HALF, widen
 
@@ -41,19 +41,10 @@ WEIGHTS = "weights.bin"
 WEIGHTS_ARRAY = "weights_array.h"  # which the CMakeLists.txt makes of them for compilers without .incbin
 
 
-def side(graph: Graph, node: Node) -> Ends:
-    """How the function for `node` wants its images stored."""
-    operator = lowering.find(node, "cpp")
-    layout = operator.options["layout"] if operator else Side.FIRST
-    if flattens_into_dense(graph, node):
-        return Side.FREE, Side.FIRST
-    return layout if isinstance(layout, (Side, tuple)) else layout(node)
-
-
 def lay_out(graph: Graph) -> bool:
     """Stores images channels-last where that is cheapest. Inputs and outputs are stored as the IR has them."""
     before = len(graph.nx)
-    choose_layout(graph, lambda node: side(graph, node), lambda value: False)
+    choose_layout(graph, lambda node: wanted(graph, node, "cpp"), lambda value: False)
     return len(graph.nx) > before
 
 

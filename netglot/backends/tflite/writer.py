@@ -8,7 +8,8 @@ from typing import Any
 
 from netglot.backends import lowering
 from netglot.backends.composed import compose
-from netglot.backends.tflite.context import TENSOR_TYPES, Ends, Side, TFLiteBuilder
+from netglot.backends.sides import wanted
+from netglot.backends.tflite.context import TENSOR_TYPES, TFLiteBuilder
 from netglot.backends.tflite.flatbuffer import write
 from netglot.backends.tflite.half import store_as_half, widen_floats
 from netglot.backends.tflite.peephole import peephole
@@ -17,7 +18,6 @@ from netglot.ir.graph import Graph, Node, Value
 from netglot.ir.types import is_static, text
 from netglot.passes.bodies import read_through_identities
 from netglot.passes.control import lower_control
-from netglot.passes.flatten_layout import flattens_into_dense
 from netglot.passes.layout import choose_layout
 from netglot.passes.pipeline import CHANNELS_LAST, Pass, run
 from netglot.passes.shuffle_layout import shuffle_channels_last
@@ -27,17 +27,8 @@ from netglot.registry import Operator
 def lay_out(graph: Graph) -> bool:
     """Stores images channels-last where that is cheapest. Inputs and outputs are stored as the IR has them."""
     before = len(graph.nx)
-    choose_layout(graph, lambda node: side(graph, node), lambda value: False)
+    choose_layout(graph, lambda node: wanted(graph, node, "tflite"), lambda value: False)
     return len(graph.nx) > before
-
-
-def side(graph: Graph, node: Node) -> Ends:
-    """How the function for `node` wants its images stored."""
-    operator = lowering.find(node, "tflite")
-    layout: Any = operator.options["layout"] if operator else Side.FIRST
-    if flattens_into_dense(graph, node):
-        return Side.FREE, Side.FIRST
-    return layout if isinstance(layout, (Side, tuple)) else layout(node)
 
 
 UNROLLED = 8  # steps: up to here a recurrence is written out; a WHILE costs some copies and calls at each step
