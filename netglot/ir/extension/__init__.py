@@ -2,8 +2,8 @@
 
 Each is declared by one class: its schema is read from `run`, the NumPy reference (positional parameters are inputs,
 keyword-only ones attributes), `infer` gives the outputs' types, and `expand` writes it with ONNX operators, for
-runtimes that know only those. Keep this list short: what can be composed from ONNX operators is composed, and only
-passes of a target make the fused and the integer ones.
+runtimes that know only those. Keep this list short: what can be composed from ONNX operators is composed, only passes
+of a target make the fused and the integer ones, and only compression those of stored weights.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from onnx import defs, helper
 
+from netglot.ir.extension.compressed import Palette, Sparse
 from netglot.ir.extension.detection import BoxNms
 from netglot.ir.extension.fused import FusedConv, FusedMatMul
 from netglot.ir.extension.integer import (
@@ -31,7 +32,7 @@ from netglot.ir.schema import DOMAIN, Result
 
 _CLASSES = (
     BoxNms, FusedConv, FusedMatMul, IntegerAdd, IntegerAveragePool, IntegerConv, IntegerMatMul, IntegerMean, IntegerMul,
-    Lookup8,
+    Lookup8, Palette, Sparse,
 )  # fmt: skip
 
 _TENSORS = [f"tensor({kind})" for kind in ("float16", "float", "double", "int8", "uint8", "int32", "int64")]
