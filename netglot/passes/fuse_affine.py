@@ -24,7 +24,7 @@ def fuse_affine(graph: Graph) -> bool:
 
 
 def _fuse(graph: Graph, node: Node) -> bool:
-    blocks = _blocks(node)
+    blocks = blocks_of(node)
     if blocks is None:
         return False
     after = _fuse_after(graph, node, blocks)
@@ -64,7 +64,7 @@ class Blocks(NamedTuple):
         return np.einsum(rule, w.reshape(self[:4]), given, dtype=np.float64, casting="same_kind").ravel()
 
 
-def _blocks(node: Node) -> Blocks | None:
+def blocks_of(node: Node) -> Blocks | None:
     """How the constant weights of `node` lie, or None if its weights and bias are not constants."""
     w, bias = node.input(1), node.input(2)
     if w is None or not w.is_constant or w.array.dtype.kind != "f" or not (bias is None or bias.is_constant):
