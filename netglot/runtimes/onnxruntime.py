@@ -21,21 +21,21 @@ _NAMES = {"float": "FLOAT", "double": "DOUBLE"}
 
 
 class OnnxRuntime(Runtime):
-    """An .onnx file or a Graph, computed by ONNX Runtime on the CPU without its graph optimisations.
+    """An .onnx file, its bytes or a Graph, computed by ONNX Runtime on the CPU without its graph optimisations.
 
     Unoptimised, because it serves as the reference; on one thread, so that sums are always in the same order. A graph
     may have netglot operators (they are expanded in a copy) and be of any size: its constants are not copied.
     """
 
-    def __init__(self, model: Path | Graph) -> None:
+    def __init__(self, model: Path | bytes | Graph) -> None:
         self.name = f"ONNX Runtime {ort.__version__}"
-        self._origin = Origin() if isinstance(model, Graph) else Origin(str(model))
+        self._origin = Origin() if isinstance(model, (bytes, Graph)) else Origin(str(model))
         self._constants: list[ort.OrtValue] = []
         try:
             if isinstance(model, Graph):
                 self._session, self._constants = _of_graph(model)
             else:
-                self._session = _session(str(model), _options())
+                self._session = _session(model if isinstance(model, bytes) else str(model), _options())
         except ConversionError:
             raise
         except Exception as error:  # onnxruntime's own exception types have no common public base
