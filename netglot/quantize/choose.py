@@ -42,8 +42,24 @@ class Plan:
 
 
 def integer_nodes(graph: Graph, scheme: Scheme, floats: Collection[str] = ()) -> list[Node]:
-    """The nodes that are computed on integers; those named in `floats` are not."""
-    return [node for node in graph.nodes() if node.name not in floats and _is_computed(graph, node, scheme)]
+    """The nodes that are computed on integers; those named in `floats` are not.
+
+    Layers are, wherever their input comes from. The others are where what they read comes from integers: between
+    operators that are computed in float, pairs would cost time and precision and gain nothing.
+    """
+    found: list[Node] = []
+    rounded = set(graph.inputs)
+    for node in graph.nodes():
+        read = [value for value in _activations(node) if not value.is_constant]
+        follows = all(value in rounded for value in read)
+        computed = node.name not in floats and _is_computed(graph, node, scheme) and (follows or node.op in LAYERS)
+        if computed:
+            found.append(node)
+        if computed or (follows and read and (any(_together(node, scheme)) or node.op in FINISHES)):
+            rounded.update(node.outputs)
+        if computed:
+            rounded.add(finished(graph, node, scheme))
+    return found
 
 
 def _is_computed(graph: Graph, node: Node, scheme: Scheme) -> bool:
@@ -108,12 +124,13 @@ def _is_limit(node: Node) -> bool:
     return all(value is None or number(value) is not None for value in node.inputs[1:])
 
 
-def finished(graph: Graph, node: Node) -> Value:
+def finished(graph: Graph, node: Node, scheme: Scheme) -> Value:
     """The result of a node after the Relus and Clips that its kernel does, and after the bias of a product."""
     value = node.output
     while (reader := only_reader(graph, value)) is not None and not reader.domain:
         is_finish = reader.op in FINISHES and _finishes(graph, reader)
-        if not is_finish and not (value is node.output and _is_bias(node, reader)):
+        is_bias = value is node.output and scheme.target != "onnx" and _is_bias(node, reader)  # it fuses QLinearAdd
+        if not is_finish and not is_bias:
             break
         value = reader.output
     return value
@@ -153,7 +170,7 @@ def tensors(graph: Graph, scheme: Scheme) -> list[str]:
 
 def groups(graph: Graph, scheme: Scheme, nodes: Collection[Node]) -> list[list[Value]]:
     """The tensors that `nodes` read and give, by which share a grid, in the order of the graph."""
-    touched = dict.fromkeys(value for node in nodes for value in _touched(graph, node))
+    touched = dict.fromkeys(value for node in nodes for value in _touched(graph, node, scheme))
     sets = UnionFind(touched)
     for node in graph.nodes():
         together = list(_together(node, scheme))
@@ -165,12 +182,19 @@ def groups(graph: Graph, scheme: Scheme, nodes: Collection[Node]) -> list[list[V
     return [group for group in members.values() if any(value in touched for value in group)]
 
 
-def _touched(graph: Graph, node: Node) -> Iterator[Value]:
-    activations = node.inputs[:1] if layer_axis(node) is not None else node.inputs
-    if node.op in (*FINISHES, "ReduceMean"):  # limits and axes are parameters
-        activations = node.inputs[:1]
-    yield from (value for value in activations if value is not None and value.dtype == FLOAT)
-    yield finished(graph, node)
+def _touched(graph: Graph, node: Node, scheme: Scheme) -> Iterator[Value]:
+    yield from _activations(node)
+    yield finished(graph, node, scheme)
+
+
+def _activations(node: Node) -> Iterator[Value]:
+    """The operands that are quantised as tensors: no weights, biases, limits, axes or sizes."""
+    only_first = layer_axis(node) is not None or node.op in _PARAMETERISED
+    operands = node.inputs[:1] if only_first else node.inputs
+    yield from (value for value in operands if value is not None and value.dtype == FLOAT)
+
+
+_PARAMETERISED = (MOVES - {"Concat"}) | {*FINISHES, "ReduceMean"}
 
 
 def _together(node: Node, scheme: Scheme) -> Iterator[Value]:
