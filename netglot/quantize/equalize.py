@@ -1,0 +1,88 @@
+"""Cross-layer equalisation: neighbouring layers trade factors of channels until each channel of a layer needs the same
+range, so that one scale for all weights of a layer fits all.
+
+Nagel, van Baalen, Blankevoort, Welling, "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019,
+section 4.1, for any number of layers that make or read the same channels (residual sums, several branches). What a
+bounded activation (Relu6) lies between stays as it is: with limits of its own for each channel it would be another
+operator. Their absorption of high biases, which is not exact, is not done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from netglot.ir.graph import Graph, Node
+from netglot.passes.fuse_affine import Blocks
+from netglot.quantize.channels import Group, groups, rescale, weights_of
+
+SWEEPS = 100
+SETTLED = 1e-3  # of the logarithm of the largest factor that is left
+LARGEST = 2.0**12  # of a factor: ranges further apart than its square are those of channels that are all but dead
+
+
+def equalize(graph: Graph) -> list[str]:
+    """Equalises the weights of `graph` in place; returns the names of the layers that changed.
+
+    The function stays, up to one rounding of each weight. Ranges of activations change, for better or worse: whether it
+    helps is a matter of measuring.
+    """
+    found = groups(graph)
+    factors = _solve(found)
+    changed = [name for group, factor in zip(found, factors, strict=True) for name in rescale(graph, group, factor)]
+    return list(dict.fromkeys(changed))
+
+
+class _Layer(NamedTuple):
+    """magnitudes: the largest weight for each pair of an output and an input channel, [groups, a, b] of Blocks."""
+
+    blocks: Blocks
+    magnitudes: np.ndarray
+
+    def ranges(self, axis: int) -> np.ndarray:
+        """The largest weight of each channel of `axis` (1 or 2)."""
+        return self.magnitudes.max(axis=3 - axis).ravel()
+
+    def scale(self, axis: int, factors: np.ndarray) -> None:
+        shape = [self.blocks.groups, 1, 1]
+        shape[axis] = self.blocks[axis]
+        along = np.repeat(factors, self.blocks.channels(axis) // factors.size)
+        np.multiply(self.magnitudes, along.reshape(shape), out=self.magnitudes)
+
+
+def _layer(node: Node) -> _Layer:
+    blocks, w = weights_of(node)
+    return _Layer(blocks, np.abs(w.reshape(blocks[:4])).max(axis=3, initial=0).astype(np.float64))
+
+
+def _solve(found: Sequence[Group]) -> list[np.ndarray]:
+    """The factors of each group, by turns until they settle: a layer may be in two groups."""
+    layers = {node: _layer(node) for group in found for node in (*group.makers, *group.readers)}
+    factors = [np.ones(group.size) for group in found]
+    for _ in range(SWEEPS):
+        steps = [_step(group, layers, total) for group, total in zip(found, factors, strict=True)]
+        if max(steps, default=0.0) < SETTLED:
+            break
+    return factors
+
+
+def _step(group: Group, layers: dict[Node, _Layer], total: np.ndarray) -> float:
+    """Equalises one group, multiplies `total`; returns how far it went, as a logarithm."""
+    made = np.max([layers[node].ranges(layers[node].blocks.outputs) for node in group.makers], axis=0)
+    read = np.max([_read(layers[node], group.size) for node in group.readers], axis=0)
+    alive = (made > 0) & (read > 0)
+    step = np.sqrt(np.divide(made, read, out=np.ones_like(made), where=alive))
+    step = np.clip(total * step, 1 / LARGEST, LARGEST) / total
+    for node in group.makers:
+        layers[node].scale(layers[node].blocks.outputs, 1 / step)
+    for node in group.readers:
+        layers[node].scale(layers[node].blocks.inputs, step)
+    total *= step
+    return float(np.abs(np.log(step)).max(initial=0))
+
+
+def _read(layer: _Layer, size: int) -> np.ndarray:
+    """The largest weight that each channel of the group meets."""
+    return layer.ranges(layer.blocks.inputs).reshape(size, -1).max(axis=1)
