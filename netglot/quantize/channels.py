@@ -164,6 +164,13 @@ def weights_of(node: Node) -> tuple[Blocks, np.ndarray]:
     return blocks, w.array
 
 
+def largest_read(node: Node, size: int) -> np.ndarray:
+    """[size], float64: the largest weight of a reader for each channel of the group."""
+    blocks, w = weights_of(node)
+    largest = np.abs(w.reshape(blocks[:4])).max(axis=(3 - blocks.inputs, 3), initial=0)
+    return largest.reshape(size, -1).max(axis=1).astype(np.float64)
+
+
 # ------------------------------------------------------------- what commutes
 
 _POINTWISE = {"Abs", "Identity", "LeakyRelu", "Neg", "Relu"}
