@@ -7,8 +7,12 @@ from netglot.ir.schema import DOMAIN
 
 
 def expand_extensions(graph: Graph) -> bool:
-    """Replaces every operator of the netglot domain by its ONNX expansion, for runtimes that know only ONNX."""
-    return any([_expand(graph, node) for node in graph.nodes() if node.domain == DOMAIN])
+    """Replaces every operator of the netglot domain by its ONNX expansion, for runtimes that know only ONNX.
+
+    In bodies too.
+    """
+    inside = any([expand_extensions(body) for node in graph.nodes() for body in node.subgraphs()])
+    return any([_expand(graph, node) for node in graph.nodes() if node.domain == DOMAIN]) or inside
 
 
 def _expand(graph: Graph, node: Node) -> bool:
