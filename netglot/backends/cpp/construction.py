@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from netglot.backends.cpp.entropy import WORKSPACE
 from netglot.backends.cpp.model import Member, Model
 from netglot.backends.cpp.nest import numbers
 
@@ -19,6 +20,7 @@ def source(model: Model) -> str:
 #include "cpu.h"
 #include "model_c.h"
 #include "run.h"
+{'#include "entropy.h"' + chr(10) if model.packed is not None else ""}\
 {'#include "seal.h"' + chr(10) if model.sealed else ""}#include "sha256.h"
 
 namespace {model.namespace} {{
@@ -26,7 +28,7 @@ namespace {{
 
 /// Of the weights, as they are in the program, and the memory plan.
 constexpr unsigned char digest[32] = {{{numbers(model.digest)}}};
-
+{_unpacker_bytes(model)}
 void add_plan(netglot::Sha256& hash) {{
   for (const std::uint32_t place : plan) {{
     unsigned char bytes[4];
@@ -37,14 +39,14 @@ void add_plan(netglot::Sha256& hash) {{
 
 bool is_intact() {{
   netglot::Sha256 hash;
-  hash.update({model.symbol}_weights, Model::weight_bytes);
+  hash.update({model.symbol}_weights, Model::stored_bytes);
   add_plan(hash);
   unsigned char found[32];
   hash.finish(found);
   return std::memcmp(found, digest, sizeof found) == 0;
 }}
 
-{_opening(model)}}}  // namespace
+{_opening(model)}{_unpacking(model)}}}  // namespace
 
 Model::Model(const netglot::Options& options)
     : memory_(static_cast<unsigned char*>(::operator new(memory_bytes, std::align_val_t(64), std::nothrow))),
@@ -118,7 +120,7 @@ netglot::Status open_weights(unsigned char* key, unsigned char* out) {{
   add_plan(hash);
   unsigned char aad[32];
   hash.finish(aad);
-  const bool opened = netglot::open(key, nonce, aad, sizeof aad, {model.symbol}_weights, Model::weight_bytes, tag, out);
+  const bool opened = netglot::open(key, nonce, aad, sizeof aad, {model.symbol}_weights, Model::stored_bytes, tag, out);
   netglot::wipe(key, 32);
   return opened ? netglot::Status::ok : netglot::Status::wrong_key;
 }}
@@ -126,14 +128,47 @@ netglot::Status open_weights(unsigned char* key, unsigned char* out) {{
 """
 
 
-def _opened(model: Model) -> str:
-    if model.sealed is None:
+def _unpacker_bytes(model: Model) -> str:
+    if model.packed is None:
         return ""
-    return """\
-  if (status_ == netglot::Status::ok) status_ = open_weights(options.key, memory_ + arena_bytes);
-  else if (options.key != nullptr) netglot::wipe(options.key, 32);
-  weights_ = memory_ + arena_bytes;
+    return f"""
+/// At the beginning of the arena, while the weights are decoded.
+constexpr std::size_t unpacker_bytes = {WORKSPACE};
 """
+
+
+def _unpacking(model: Model) -> str:
+    if model.packed is None:
+        return ""
+    wiped = "  netglot::wipe(memory, Model::arena_bytes);\n" if model.sealed else ""
+    return f"""\
+/// Decodes the weights at `stored` behind the arena. What that takes lies in the arena, which no layer needs yet.
+netglot::Status unpack_weights(unsigned char* memory, const unsigned char* stored) {{
+  static_assert(sizeof(netglot::Unpacker) <= unpacker_bytes && unpacker_bytes <= Model::arena_bytes);
+  netglot::Unpacker* const unpacker = new (memory) netglot::Unpacker;
+  unsigned char* const out = memory + Model::arena_bytes;
+  const bool is_good = unpacker->unpack(stored, Model::stored_bytes, out, Model::weight_bytes);
+{wiped}  return is_good ? netglot::Status::ok : netglot::Status::corrupted;
+}}
+
+"""
+
+
+def _opened(model: Model) -> str:
+    """Decrypts, and then decodes; or the one that is needed."""
+    if model.weights_are_in_place:
+        return ""
+    stored = f"{model.symbol}_weights"
+    text = ""
+    if model.sealed:
+        stored = "memory_ + unpacker_bytes" if model.packed is not None else "memory_ + arena_bytes"
+        text += f"""\
+  if (status_ == netglot::Status::ok) status_ = open_weights(options.key, {stored});
+  else if (options.key != nullptr) netglot::wipe(options.key, 32);
+"""
+    if model.packed is not None:
+        text += f"  if (status_ == netglot::Status::ok) status_ = unpack_weights(memory_, {stored});\n"
+    return f"{text}  weights_ = memory_ + arena_bytes;\n"
 
 
 def _forget(model: Model) -> str:

@@ -65,13 +65,15 @@ class CppBuilder:
     `threads`: how many tasks of a layer may run at once, each with scratch memory of its own. `exact`: whether sums may
     not be rearranged (no Winograd convolutions). `quantize`: as what the weights of large layers are stored; None is
     float32. `has_halves`: whether the source has weights of float16, which are then stored so where that is exact.
+    `compress`: whether the constants will be coded (entropy.py): none should be stored in a form that takes more then.
     """
 
     def __init__(
         self, graph: Graph, threads: int = 1, exact: bool = False, quantize: Literal["fp16", "int8"] | None = None,
-        has_halves: bool = False,
+        has_halves: bool = False, compress: bool = False,
     ) -> None:  # fmt: skip
         self.threads, self.exact, self.quantize, self.has_halves = threads, exact, quantize, has_halves
+        self.compress = compress
         self.memory = Memory(graph)
         self.statements: list[Statement] = []
         self.constants: list[np.ndarray] = []

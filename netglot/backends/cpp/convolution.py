@@ -116,7 +116,8 @@ def write_conv(m: CppBuilder, layer: Layer, finish: Finish, x: str, y: Value) ->
     if depthwise.is_depthwise(layer.window):
         return write_depthwise(m, layer, finish, x, y)
     layer = store_as(layer, m.quantize, m.has_halves)
-    algorithm = costs.choose(layer.window, exact=m.exact or layer.w.dtype != FLOAT)
+    # Winograd's transform makes more weights of other ones, of as many values as it is of them: it undoes all coding.
+    algorithm = costs.choose(layer.window, exact=m.exact or m.compress or layer.w.dtype != FLOAT)
     if algorithm != "direct":
         return write_winograd(m, layer, costs.OUTPUTS[algorithm], finish, x, y)
     w, groups = packing.merged(layer.w, layer.window.groups)

@@ -97,7 +97,7 @@ def readme(model: Model) -> str:
 # {_markdown(model.title)}
 
 A trained network as C++17 code without dependencies, written by netglot. {model.parameters} constants in
-{model.weights} bytes; {model.arena} bytes of working memory (at least {model.arena_bound} are alive at once).
+{_stored(model)}; {model.arena} bytes of working memory (at least {model.arena_bound} are alive at once).
 
     cmake -S . -B build && cmake --build build --parallel
     build/run{_usage(model.inputs)} --output-dir results
@@ -114,6 +114,12 @@ machine has is picked when a model is made (`-DNETGLOT_ONLY=0`, 1 or 2 builds fo
 {_rows("input", model.inputs)}{_rows("output", model.outputs)}
 Indices that a model computes and that lie outside of what they index are moved inside.
 """
+
+
+def _stored(model: Model) -> str:
+    if model.packed is None:
+        return f"{model.weights} bytes"
+    return f"{model.weights} bytes, which are compressed to {model.packed} and decoded when a model is made"
 
 
 def _usage(inputs: Sequence[Member]) -> str:

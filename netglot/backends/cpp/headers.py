@@ -51,9 +51,10 @@ class Model {{
   static constexpr std::size_t arena_bytes = {model.arena};
   static constexpr std::size_t arena_lower_bound = {model.arena_bound};
   static constexpr std::size_t weight_bytes = {model.weights};  ///< of the constants
+  static constexpr std::size_t stored_bytes = {model.stored};  ///< of them as they are in the program
   static constexpr std::size_t memory_bytes = {model.memory};  ///< what a model needs in all
   static constexpr std::ptrdiff_t threads = {model.threads};  ///< tasks that may run at once
-{_key_comment(model)}
+{_memory_comment(model)}
   /// Allocates memory_bytes. What went wrong, if anything did, status() tells.
   explicit Model(const netglot::Options& options = {{}});
 
@@ -114,10 +115,12 @@ def _row(m: Member, shape: str) -> str:
     return f'{string(m.value.name)}, "{m.file}", "{m.numpy}", {len(m.shape)}, {shape}, {m.bytes}, {scale}'
 
 
-def _key_comment(model: Model) -> str:
-    if model.sealed is None:
+def _memory_comment(model: Model) -> str:
+    if model.weights_are_in_place:
         return ""
-    return "\n  // The weights are encrypted: Options::key is needed, and memory_bytes hold them once they are open.\n"
+    key = "encrypted (Options::key is needed)" if model.sealed else ""
+    how = " and ".join(filter(None, [key, "compressed" if model.packed is not None else ""]))
+    return f"\n  // The weights are {how}: memory_bytes hold them as well, once a model is made.\n"
 
 
 def c_header(model: Model) -> str:

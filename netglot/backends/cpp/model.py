@@ -67,6 +67,7 @@ class Model:
     threads: int
     digest: bytes = bytes(32)
     sealed: Sealed | None = None
+    packed: int | None = None  # bytes of the weights as entropy.py has coded them; None: as they are
     groups: Sequence[Sequence[int]] = ()  # of statements that make one function; by default, each has its own
 
     @classmethod
@@ -93,7 +94,17 @@ class Model:
     @property
     def memory(self) -> str:
         """What a model needs in all, as the header says it."""
-        return "arena_bytes + weight_bytes" if self.sealed else "arena_bytes"
+        return "arena_bytes" if self.weights_are_in_place else "arena_bytes + weight_bytes"
+
+    @property
+    def weights_are_in_place(self) -> bool:
+        """Whether layers read the weights where they lie in the program."""
+        return self.sealed is None and self.packed is None
+
+    @property
+    def stored(self) -> int:
+        """Bytes of the weights in the program."""
+        return self.weights if self.packed is None else self.packed
 
     def plan_bytes(self) -> bytes:
         """The plan as the digest sees it."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from netglot.backends import lowering
 from netglot.backends.composed import compose
-from netglot.backends.cpp import files
+from netglot.backends.cpp import entropy, files
 from netglot.backends.cpp.arena import ALIGNMENT, plan
 from netglot.backends.cpp.context import CppBuilder
 from netglot.backends.cpp.control import MOST_STEPS
@@ -73,7 +73,7 @@ PASSES: list[Pass] = [
 def save(
     graph: Graph, path: Path, *, threads: int = 1, exact: bool = False, encrypt: Path | None = None,
     protect: bool = False, salt: str | None = None, map_file: Path | None = None,
-    quantize: Literal["fp16", "int8"] | None = None,
+    quantize: Literal["fp16", "int8"] | None = None, compress: Literal["lossless"] | None = None,
 ) -> int:  # fmt: skip
     """Writes `graph` into the folder `path`; returns the number of nodes written.
 
@@ -82,7 +82,9 @@ def save(
     but such as are derived from `salt` (by default a random one); `map_file` (by default beside the folder) tells the
     owner what they stand for (protect.py). The graph is protected with them. quantize: store the weights of
     convolutions and products as float16, or as int8 with a factor for each output channel; what is computed stays
-    float32. Those that are float16 in the source are stored so by default.
+    float32. Those that are float16 in the source are stored so by default. compress: the constants are coded without
+    loss (entropy.py) and decoded into memory when a model is made; then, too, there are no Winograd convolutions, whose
+    weights are more and of more values.
 
     ConversionError where a shape is not known or C++ has not the type of an input or output; UnsupportedError with
     every node that can't be written.
@@ -97,7 +99,7 @@ def save(
     run(graph, PASSES)
     names = hide(graph, salt.encode() if salt else os.urandom(32)) if protect else None
     tensors = dict(names or {})
-    m = CppBuilder(graph, threads, exact, quantize, has_halves)
+    m = CppBuilder(graph, threads, exact, quantize, has_halves, compress is not None)
     try:
         lowering.lower(graph, "cpp", m.add, refused)
     except ConversionError as error:
@@ -108,7 +110,7 @@ def save(
     model = Model.of(graph, m, plan(m.buffers()), offsets, size, ends)
     path.mkdir(parents=True, exist_ok=True)
     weights = path / (file_name(WEIGHTS, names) if names else WEIGHTS)
-    model = _write_weights(weights, m.constants, model, key)
+    model = _write_weights(weights, m.constants, model, key, compress is not None)
     if names is None:
         _write_texts(path, files.texts(model) | _runtime())
         return len(graph.nodes())
@@ -161,10 +163,13 @@ def _offsets(constants: Sequence[np.ndarray]) -> tuple[list[int], int]:
     return ends[:-1], max(ALIGNMENT, ends[-1])
 
 
-def _write_weights(path: Path, constants: Sequence[np.ndarray], model: Model, key: bytes | None) -> Model:
-    """Writes the constants one after another, sealed if there is a key; returns the model with what proves them."""
-    digest = hashlib.sha256()
-    parts, sealed = _aligned(constants), None
+def _write_weights(
+    path: Path, constants: Sequence[np.ndarray], model: Model, key: bytes | None, compress: bool
+) -> Model:
+    """Writes the constants, coded or one after another, sealed if there is a key; returns the model with what proves
+    them."""
+    digest, size, sealed = hashlib.sha256(), 0, None
+    parts: Iterator[bytes | memoryview] = entropy.encode(constants) if compress else _aligned(constants)
     if key:
         nonce, ciphertext, tag = seal(b"".join(parts), key, hashlib.sha256(model.plan_bytes()).digest())
         parts, sealed = iter([ciphertext]), Sealed(nonce, tag)
@@ -172,8 +177,18 @@ def _write_weights(path: Path, constants: Sequence[np.ndarray], model: Model, ke
         for part in parts:
             file.write(part)
             digest.update(part)
+            size += len(part)
     digest.update(model.plan_bytes())
-    return replace(model, digest=digest.digest(), sealed=sealed)
+    model = replace(model, digest=digest.digest(), sealed=sealed)
+    return _packed(model, size) if compress else model
+
+
+def _packed(model: Model, size: int) -> Model:
+    """The model with weights coded in `size` bytes: its arena has room for what decodes them, and for the stream where
+    that has to be decrypted before."""
+    needed = entropy.WORKSPACE + (size if model.sealed else 0)
+    arena = max(model.arena, -(-needed // ALIGNMENT) * ALIGNMENT)
+    return replace(model, packed=size, arena=arena)
 
 
 def _aligned(constants: Sequence[np.ndarray]) -> Iterator[bytes | memoryview]:
