@@ -20,7 +20,7 @@ from netglot.quantize.channels import Group, groups, rescale, weights_of
 
 SWEEPS = 100
 SETTLED = 1e-3  # of the logarithm of the largest factor that is left
-LARGEST = 2.0**12  # of a factor: ranges further apart than its square are those of channels that are all but dead
+DEAD = 1e-6  # what of the largest product of weights around a channel makes it one that carries nothing
 
 
 def equalize(graph: Graph) -> list[str]:
@@ -72,15 +72,25 @@ def _step(group: Group, layers: dict[Node, _Layer], total: np.ndarray) -> float:
     """Equalises one group, multiplies `total`; returns how far it went, as a logarithm."""
     made = np.max([layers[node].ranges(layers[node].blocks.outputs) for node in group.makers], axis=0)
     read = np.max([_read(layers[node], group.size) for node in group.readers], axis=0)
-    alive = (made > 0) & (read > 0)
-    step = np.sqrt(np.divide(made, read, out=np.ones_like(made), where=alive))
-    step = np.clip(total * step, 1 / LARGEST, LARGEST) / total
+    step = _balance(made, read)
     for node in group.makers:
         layers[node].scale(layers[node].blocks.outputs, 1 / step)
     for node in group.readers:
         layers[node].scale(layers[node].blocks.inputs, step)
     total *= step
     return float(np.abs(np.log(step)).max(initial=0))
+
+
+def _balance(made: np.ndarray, read: np.ndarray) -> np.ndarray:
+    """sqrt(made / read). Channels that carry nothing, of which decay in training leaves many with weights of 1e-30,
+    would take enormous factors, and their biases with them: they get the mean of the others."""
+    product = made * read
+    alive = product > DEAD * product.max(initial=0)
+    step = np.ones_like(made)
+    if alive.any():
+        step[alive] = np.sqrt(made[alive] / read[alive])
+        step[~alive] = np.exp(np.log(step[alive]).mean())
+    return step
 
 
 def _read(layer: _Layer, size: int) -> np.ndarray:
