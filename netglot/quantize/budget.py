@@ -14,12 +14,13 @@ Drop = Callable[[frozenset[str]], float]  # with these left in float
 class Found:
     """floats: the operators left in float, the most sensitive first. drops: with the first 0, 1, 2... of them.
 
-    met: whether the last of the drops is within the budget.
+    met: whether the last of the drops is within the budget. why: of each of the floats, in words.
     """
 
     floats: list[str] = field(default_factory=list)
     drops: list[float] = field(default_factory=list)
     met: bool = True
+    why: dict[str, str] = field(default_factory=dict)
 
 
 def search(ranked: Sequence[str], drop: Drop, budget: float) -> Found:

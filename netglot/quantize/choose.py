@@ -65,7 +65,7 @@ def integer_nodes(graph: Graph, scheme: Scheme, floats: Collection[str] = ()) ->
 def _is_computed(graph: Graph, node: Node, scheme: Scheme) -> bool:
     if node.domain or node.op not in scheme.computes or not _is_float(node.output) or len(node.outputs) != 1:
         return False
-    if node.op in FINISHES and _finishes(graph, node):
+    if finishes(graph, node):
         return False
     if node.op in LAYERS:
         return layer_axis(node) is not None or _is_product(node, scheme)
@@ -111,13 +111,15 @@ def input_axis(node: Node) -> int:
     return 1 - (layer_axis(node) or 0)
 
 
-def _finishes(graph: Graph, node: Node) -> bool:
-    """Whether the kernel before it does what this Relu or Clip does."""
+def finishes(graph: Graph, node: Node) -> bool:
+    """Whether this is a Relu or Clip, and the kernel before it does what it does."""
+    if node.op not in FINISHES or node.domain:
+        return False
     x = node.inputs[0]
     maker = graph.producer(x) if x is not None and x in graph.nx else None
     if x is None or maker is None or only_reader(graph, x) is not node or not _is_limit(node):
         return False
-    return maker.op in FINISHED or (maker.op in FINISHES and _finishes(graph, maker))
+    return maker.op in FINISHED or finishes(graph, maker)
 
 
 def _is_limit(node: Node) -> bool:
@@ -128,7 +130,7 @@ def finished(graph: Graph, node: Node, scheme: Scheme) -> Value:
     """The result of a node after the Relus and Clips that its kernel does, and after the bias of a product."""
     value = node.output
     while (reader := only_reader(graph, value)) is not None and not reader.domain:
-        is_finish = reader.op in FINISHES and _finishes(graph, reader)
+        is_finish = finishes(graph, reader)
         is_bias = value is node.output and scheme.target != "onnx" and _is_bias(node, reader)  # it fuses QLinearAdd
         if not is_finish and not is_bias:
             break

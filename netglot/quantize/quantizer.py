@@ -1,0 +1,219 @@
+"""Quantisation by integers: prepare, observe, choose, insert, correct, and leave in float what must be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from netglot.errors import ConversionError
+from netglot.ir.graph import Graph
+from netglot.quantize import choose
+from netglot.quantize.budget import Found, search
+from netglot.quantize.correct import correct_biases
+from netglot.quantize.data import Samples, open_samples
+from netglot.quantize.equalize import equalize
+from netglot.quantize.insert import insert
+from netglot.quantize.measure import Agreement, agreement
+from netglot.quantize.observe import Observation, limits, observe
+from netglot.quantize.request import Request
+from netglot.quantize.rows import Result, channels_of, why
+from netglot.quantize.run import SampleSet
+from netglot.quantize.scheme import Scheme
+from netglot.quantize.smooth import channels_to_observe, smooth
+
+Progress = Callable[[str, int, int], None]  # what is being done, samples done, of how many
+
+TRIAL = 32  # samples on which ways to quantise are compared
+RANKING = 8  # samples on which the operators are ranked, each quantised alone
+AUTO = ("mse", "minmax", "percentile")  # methods that are compared where none is asked for
+
+
+class Few:
+    """The first samples of a set, and their labels."""
+
+    def __init__(self, samples: Samples, count: int) -> None:
+        self._samples, self._count = samples, min(count, len(samples))
+        self.labels = None if samples.labels is None else samples.labels[: self._count]
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Mapping[str, np.ndarray]]:
+        return islice(iter(self._samples), self._count)
+
+
+@dataclass
+class Trial:
+    """One way to quantise: the float graph it starts from, the plan, and how well it does on a few samples."""
+
+    graph: Graph
+    plan: choose.Plan
+    observations: Mapping[str, Observation]
+    method: str
+    corrected: bool = False
+    sqnr: float = -np.inf
+
+
+class Quantizer:
+    """`graph` is after the common passes, and left as it is. samples, evaluation: to calibrate on, and to measure."""
+
+    def __init__(
+        self, graph: Graph, chosen: Scheme, request: Request, executor: Executor | None, progress: Progress | None
+    ) -> None:
+        self.graph, self.scheme, self.request, self.executor, self.progress = graph, chosen, request, executor, progress
+        self.samples = None if request.calibrate is None else self._open(request.calibrate)
+        self.evaluation = self.samples if request.evaluate is None else self._open(request.evaluate)
+        if not choose.integer_nodes(graph, chosen):
+            raise ConversionError(f"no operator of this network can be quantised to {chosen.mode} for {chosen.target}")
+
+    def _open(self, data: Any) -> Samples:
+        return open_samples(data, self.graph.inputs, self.request.preprocess)
+
+    def run(self) -> tuple[Result, str]:
+        """The quantised graph beside the one that it was made of, and how it was made, in words."""
+        best = self._best()
+        found = self._within_budget(best)
+        return self._result(best, self._quantised(best, frozenset(found.floats)), found), self._said(best)
+
+    def _result(self, best: Trial, graph: Graph, found: Found) -> Result:
+        plan = self._plan(best, frozenset(found.floats))
+        return Result(best.graph, graph, plan, best.observations, found)
+
+    def _said(self, best: Trial) -> str:
+        parts = [best.method if self.scheme.needs_data else "", "biases corrected" if best.corrected else ""]
+        return ", ".join(filter(None, parts))
+
+    def step(self, what: str) -> Callable[[int, int], None] | None:
+        return partial(self.progress, what) if self.progress else None
+
+    # ------------------------------------------------------------------- trials
+
+    def _best(self) -> Trial:
+        """Of all ways to prepare the graph and to choose ranges, that whose outputs are nearest to the float ones."""
+        if not self.scheme.needs_data:
+            return Trial(self.graph, choose.plan(self.graph, self.scheme, {}, _unknown), {}, "")
+        trials = [trial for name, graph in self._prepared() for trial in self._trials(name, graph)]
+        if len(trials) == 1:
+            return self._corrected(trials[0])
+        for trial in trials:
+            trial.sqnr = self._sqnr(self._quantised(trial))
+        return self._corrected(max(trials, key=lambda trial: trial.sqnr))
+
+    def _prepared(self) -> Iterator[tuple[str, Graph]]:
+        """The graph, and copies of it that compute the same with ranges that are easier to round."""
+        yield "", self.graph
+        for name, change in (("equalised", equalize), ("smoothed", self._smooth)):
+            graph = self.graph.copy()
+            if change(graph):
+                yield name, graph
+
+    def _smooth(self, graph: Graph) -> list[str]:
+        channels = channels_to_observe(graph)
+        if not channels:
+            return []
+        seen = observe(graph, list(channels), self._data, channels=channels, executor=self.executor)
+        return smooth(graph, seen)
+
+    @property
+    def _data(self) -> Samples:
+        assert self.samples is not None  # as check() has it
+        return self.samples
+
+    def _trials(self, name: str, graph: Graph) -> Iterator[Trial]:
+        methods = AUTO if self.request.method == "auto" else (self.request.method,)
+        names = choose.tensors(graph, self.scheme)
+        observations = observe(
+            graph, names, self._data, histograms=any(method not in ("minmax", "moving-average") for method in methods),
+            channels=channels_of(graph, names), executor=self.executor, progress=self.step("observing ranges"),
+        )  # fmt: skip
+        for method in methods:
+            plan = choose.plan(graph, self.scheme, observations, self._limits(method))
+            yield Trial(graph, plan, observations, " ".join(filter(None, (method, name))))
+
+    def _limits(self, method: str) -> choose.Limits:
+        assert self.scheme.activations is not None
+        bits = 8 * self.scheme.activations.itemsize
+        return partial(limits, method=method, bits=bits, symmetric=self.scheme.symmetric)
+
+    def _plan(self, trial: Trial, floats: frozenset[str] = frozenset()) -> choose.Plan:
+        if not floats:
+            return trial.plan
+        method = trial.method.split()[0] if trial.method else ""
+        chosen = self._limits(method) if method else _unknown
+        return choose.plan(trial.graph, self.scheme, trial.observations, chosen, floats)
+
+    def _quantised(self, trial: Trial, floats: frozenset[str] = frozenset()) -> Graph:
+        graph = trial.graph.copy()
+        insert(graph, self._plan(trial, floats))
+        if trial.corrected:
+            few = Few(self._data, TRIAL)
+            correct_biases(trial.graph, graph, few, executor=self.executor)
+        return graph
+
+    def _corrected(self, trial: Trial) -> Trial:
+        """With the mean errors taken from the biases, if that brings the outputs nearer."""
+        if self.scheme.activations is None or self.scheme.activations.itemsize != 1:
+            return trial
+        before = self._sqnr(self._quantised(trial))
+        trial.corrected = True
+        trial.sqnr = self._sqnr(self._quantised(trial))
+        if trial.sqnr <= before:
+            trial.corrected, trial.sqnr = False, before
+        return trial
+
+    def _sqnr(self, graph: Graph) -> float:
+        """Of the output that is worst, in dB, on a few samples."""
+        found = self._agreement(graph, Few(self._data, TRIAL))
+        return min(found.sqnr.values(), default=np.inf)
+
+    def _agreement(self, graph: Graph, samples: SampleSet) -> Agreement:
+        return agreement(self.graph, graph, samples, executor=self.executor)
+
+    # ------------------------------------------------------------------- budget
+
+    def _within_budget(self, best: Trial) -> Found:
+        budget = self.request.max_drop
+        if budget is None:
+            return Found()
+        assert self.evaluation is not None  # as check() has it
+        data = self.evaluation
+        names = [node.name for node in choose.integer_nodes(best.graph, self.scheme)]
+        found = search(self._ranked(best, names), lambda some: self._agreement(self._quantised(best, some), data).drop,
+                       budget)  # fmt: skip
+        if not found.met:
+            raise ConversionError(
+                f"the budget of {budget:g} can't be met: the best drop is {found.drops[-1]:.4g}, with "
+                f"{len(found.floats)} of {len(names)} operators left in float ({found.drops[0]:.4g} with none)",
+                hint="Give more --calibrate data or another --method, or take --quantize int16x8 or fp16.",
+            )
+        if found.floats:
+            whole = self._result(best, self._quantised(_uncorrected(best)), Found())
+            found.why = why(whole, found.floats, Few(data, TRIAL), self.executor)
+        return found
+
+    def _ranked(self, best: Trial, names: list[str]) -> list[str]:
+        """The operators, first the one that does most damage where it alone is quantised."""
+        few = Few(self.evaluation or self._data, RANKING)
+        everything = frozenset(names)
+        damage: dict[str, float] = {}
+        for done, name in enumerate(names):
+            alone = self._agreement(self._quantised(_uncorrected(best), everything - {name}), few)
+            damage[name] = min(alone.sqnr.values(), default=np.inf)
+            if self.progress:
+                self.progress("ranking operators", done + 1, len(names))
+        return sorted(names, key=lambda name: damage[name])
+
+
+def _uncorrected(trial: Trial) -> Trial:
+    """The trial without corrections, which a ranking does not need."""
+    return Trial(trial.graph, trial.plan, trial.observations, trial.method)
+
+
+def _unknown(observation: Observation) -> tuple[float, float]:
+    raise AssertionError("nothing was observed")

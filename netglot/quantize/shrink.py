@@ -1,0 +1,156 @@
+"""The one story of `--quantize` and `--compress`: a graph in, a smaller one out, with what that did to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from netglot.ir.graph import Graph, Value
+from netglot.passes.widen import BRAIN, DOUBLE, HALF, widen
+from netglot.quantize.choose import FLOAT
+from netglot.quantize.compress import Compression, compress
+from netglot.quantize.data import Samples, open_samples
+from netglot.quantize.half import half_plan
+from netglot.quantize.interface import End, integer_ends
+from netglot.quantize.observe import observe
+from netglot.quantize.quantizer import Quantizer
+from netglot.quantize.report import CompressionRow, QuantizationReport
+from netglot.quantize.request import Request
+from netglot.quantize.rows import fill_report
+from netglot.quantize.scheme import scheme
+from netglot.runtimes.base import Tensor
+from netglot.verify.inputs import KINDS, random_inputs
+
+Progress = Callable[[str, int, int], None]  # what is being done, samples done, of how many
+
+
+@dataclass
+class Shrunk:
+    """The graph as it is to be written, what was measured, and data to try it on.
+
+    options: for the target's writer. ends: inputs and outputs that are integers. is_changed: whether it computes
+    something else than the graph that it was made of.
+    """
+
+    graph: Graph
+    report: QuantizationReport
+    samples: Samples | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    ends: list[End] = field(default_factory=list)
+    is_changed: bool = True
+
+
+def shrink(graph: Graph, target: str, request: Request, progress: Progress | None = None) -> Shrunk:
+    """`graph` (after the common passes) as `request` asks for it, for `target`; `graph` itself is left as it is.
+
+    Raises ConversionError for data that does not fit, and for a budget that can't be met.
+    """
+    graph = graph.copy()
+    compressed = None if request.compress is None else _compress(graph, target, request)
+    with _opened(request.executor) as executor:
+        if request.on_integers:
+            shrunk = _quantised(graph, target, request, executor, progress)
+        elif request.quantize:
+            shrunk = _halved(graph, target, request, executor)
+        else:
+            shrunk = _only_compressed(graph, target, request, executor)
+    if compressed is not None:
+        _add(shrunk, compressed, target)
+    return shrunk
+
+
+# Which operators for stored weights each target's files have.
+FORMS: Mapping[str, tuple[str, ...]] = {"onnx": ("Palette", "Sparse"), "coreml": ("Palette", "Sparse")}
+
+
+def _compress(graph: Graph, target: str, request: Request) -> Compression:
+    """In place. Weights that are quantised afterwards stay dense."""
+    forms = () if request.on_integers else FORMS.get(target, ())
+    return compress(graph, str(request.compress), forms=forms)
+
+
+def _add(shrunk: Shrunk, found: Compression, target: str) -> None:
+    rows = [CompressionRow(one.name, one.form or "dense", one.before, one.after, one.zeros, one.values)
+            for one in found.tensors]  # fmt: skip
+    shrunk.report.compression = rows
+    shrunk.is_changed |= found.spec != "lossless"
+    if target == "cpp":
+        shrunk.options["compress"] = "lossless"
+
+
+def _quantised(
+    graph: Graph, target: str, request: Request, executor: Executor | None, progress: Progress | None
+) -> Shrunk:
+    widen(graph, (HALF, BRAIN, DOUBLE))
+    quantizer = Quantizer(graph, scheme(str(request.quantize), target), request, executor, progress)
+    result, how = quantizer.run()
+    report = QuantizationReport(str(request.quantize), target, how, len(quantizer.samples or ()))
+    fill_report(report, result, quantizer.evaluation, executor, quantizer.step("measuring"))
+    ends = integer_ends(result.quantised, np.dtype(request.io)) if request.io != "float" else []
+    return Shrunk(result.quantised, report, quantizer.samples, ends=ends)
+
+
+def _halved(graph: Graph, target: str, request: Request, executor: Executor | None) -> Shrunk:
+    """What float16 can't hold stays float32: ranges are looked at before anything is written."""
+    samples = None if request.calibrate is None else open_samples(request.calibrate, graph.inputs, request.preprocess)
+    names = [value.name for value in graph.values() if value.dtype == FLOAT and not value.is_constant]
+    read = [name for name in names if graph.uses(graph[name])]
+    data = _Random(graph) if samples is None else samples
+    plan = half_plan(graph, observe(graph, read, data, executor=executor))
+    report = QuantizationReport("fp16", target, "" if samples is None else "minmax", len(data), half=plan.keep)
+    options = {"quantize": "fp16", "keep": frozenset(plan.keep)}
+    return Shrunk(graph, report, samples, options, is_changed=False)
+
+
+class _Random:
+    """Inputs of each kind that verification tries, where there is no data."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._inputs = [Tensor(value.name, value.dtype, value.shape or ()) for value in graph.inputs if value.dtype]
+        self._count = len(KINDS)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Mapping[str, np.ndarray]]:
+        return random_inputs(self._inputs, self._count)
+
+
+def _only_compressed(graph: Graph, target: str, request: Request, executor: Executor | None) -> Shrunk:
+    report = QuantizationReport("", target)
+    samples = None if request.calibrate is None else open_samples(request.calibrate, graph.inputs, request.preprocess)
+    return Shrunk(graph, report, samples, is_changed=False)
+
+
+def _opened(executor: Executor | str | None) -> AbstractContextManager[Executor | None]:
+    from netglot.quantize.executors import open_executor
+
+    return open_executor(executor) if isinstance(executor, str) else nullcontext(executor)
+
+
+# -------------------------------------------------------------------- samples
+
+
+def fitted(shrunk: Shrunk, graph: Graph, count: int) -> Iterator[dict[str, np.ndarray]] | None:
+    """The first samples as the inputs of `graph`, the one that was written, take them; None where there are none."""
+    if shrunk.samples is None:
+        return None
+    grids = {end.name: end for end in shrunk.ends}
+    return ({value.name: _fitted(sample[value.name], value, grids.get(value.name)) for value in graph.inputs}
+            for sample in islice(iter(shrunk.samples), count))  # fmt: skip
+
+
+def _fitted(array: np.ndarray, value: Value, end: End | None) -> np.ndarray:
+    """On the grid of an integer input, and in the layout that --io-layout gave it."""
+    if end is not None:
+        array = end.grid.quantised(array)
+    if array.ndim == 4 and array.shape != value.shape:
+        orders = ((0, 2, 3, 1), (0, 3, 1, 2))
+        array = next((moved for order in orders if (moved := array.transpose(order)).shape == value.shape), array)
+    return np.ascontiguousarray(array, value.dtype)
