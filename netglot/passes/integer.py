@@ -15,46 +15,25 @@ from typing import Any
 
 from netglot.ir.builder import Builder
 from netglot.ir.extension.integer import HIGH, LOW
-from netglot.ir.extension.reference import compute
 from netglot.ir.graph import Graph, Node, Value
 from netglot.ir.schema import DOMAIN, defaults
 from netglot.passes.activations import Range
-from netglot.passes.fold_constants import fold_constants
-from netglot.passes.integer_grids import BYTES, DEQUANTIZE, QUANTIZE, Target, grid_of, tensor, what_follows
+from netglot.passes.integer_grids import BYTES, QUANTIZE, Target, grid_of, tensor, what_follows
 from netglot.passes.integer_layers import layers_on_integers
 from netglot.passes.integer_moves import discard, move_dequantisation_down, move_quantisation_up
 from netglot.passes.integer_tables import merge_tables, pointwise
 from netglot.passes.match import bypass, nodes, number, only_reader, supplant
+from netglot.passes.quantised_constants import quantise_constants
+from netglot.passes.quantised_layers import unfold_layers
 
 
 def to_integer(graph: Graph) -> bool:
     """What is computed between DequantizeLinear and QuantizeLinear is computed on the integers."""
     steps = (
-        _unfold_layers, _fold_quantised, move_dequantisation_down, move_quantisation_up, _look_up, layers_on_integers,
-        _combine, _merge_limits, merge_tables,
+        unfold_layers, quantise_constants, move_dequantisation_down, move_quantisation_up, _look_up,
+        layers_on_integers, _combine, _merge_limits, merge_tables,
     )  # fmt: skip
     return any([step(graph) for step in steps])
-
-
-# --------------------------------------------------------------------- constants
-
-
-def _fold_quantised(graph: Graph) -> bool:
-    """Weights that are quantised in the graph, as training that knows of it leaves them; and what moves them then."""
-    folded = any([_fold(graph, node) for node in nodes(graph, QUANTIZE)])
-    return folded and (fold_constants(graph) or folded)
-
-
-def _fold(graph: Graph, node: Node) -> bool:
-    if node.output in graph.outputs or not all(value is None or value.is_constant for value in node.inputs):
-        return False
-    data = compute(QUANTIZE, *(None if v is None else v.array for v in node.inputs), **node.attributes)
-    name = node.output.name
-    constant = graph.add_constant(data, name)
-    graph.replace_uses(node.output, constant)
-    graph.remove_node(node)
-    graph.rename(constant, name)
-    return True
 
 
 # ------------------------------------------------------------------------ tables
@@ -194,35 +173,3 @@ def _limit(graph: Graph, node: Node) -> bool:
     layer.attributes |= {"low": int(low), "high": int(high)}
     supplant(graph, node, x)
     return True
-
-
-# ------------------------------------------------------- ONNX's own integer layers
-
-
-def _unfold_layers(graph: Graph) -> bool:
-    """QLinearConv and QLinearMatMul -> the pairs around Conv and MatMul that they are short for."""
-    return any([_unfold(graph, node) for node in nodes(graph, "QLinearConv", "QLinearMatMul")])
-
-
-def _unfold(graph: Graph, node: Node) -> bool:
-    x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, *bias = node.inputs
-    if x_scale is None or w_scale is None or x_scale.data is None or w_scale.data is None or x_scale.data.size != 1:
-        return False
-    is_conv, g = node.op == "QLinearConv", Builder(graph)
-    last = (w.rank - 1) if w is not None and w.shape is not None else 1
-    with g.at(node.origin):
-        left = g.op(DEQUANTIZE, [x, _scalar(x_scale), _scalar(x_zero)])
-        right = g.op(DEQUANTIZE, [w, _scalar(w_scale), _scalar(w_zero)], axis=0 if is_conv else last)
-        inputs = [left, right]
-        if bias and bias[0] is not None:
-            scale = (x_scale.data.reshape(()) * w_scale.data).astype("float32")
-            inputs.append(g.op(DEQUANTIZE, [bias[0], scale if scale.size > 1 else scale.reshape(())], axis=0))
-        t = g.op("Conv" if is_conv else "MatMul", inputs, **node.attributes)
-        new = g.op(QUANTIZE, [t, _scalar(y_scale), _scalar(y_zero)])
-    supplant(graph, node, new)
-    return True
-
-
-def _scalar(value: Value | None) -> Any:
-    """Of a constant with one element, what has no axes; others stay."""
-    return value.data.reshape(()) if value is not None and value.data is not None and value.data.size == 1 else value

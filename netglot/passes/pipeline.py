@@ -20,10 +20,14 @@ from netglot.passes.fuse_pads import fuse_pads
 from netglot.passes.gelu import fuse_gelu
 from netglot.passes.identity import remove_identities
 from netglot.passes.indices import count_from_the_end
+from netglot.passes.integer_products import dequantise_products
 from netglot.passes.layer_norm import centre_first, fuse_layer_norm
 from netglot.passes.one_axis import drop_axis_of_one
 from netglot.passes.prelu import fuse_prelu
 from netglot.passes.products import keep_axes_in_products
+from netglot.passes.quantised_constants import dequantise_last, quantise_constants
+from netglot.passes.quantised_layers import unfold_layers
+from netglot.passes.quantised_moves import pair_moves
 from netglot.passes.recurrent_loops import fuse_recurrent_loops
 from netglot.passes.reshapes import merge_reshapes
 from netglot.passes.split_biases import add_before_splitting
@@ -51,7 +55,12 @@ def _tidy_once(graph: Graph) -> bool:
 COMMON: list[Pass] = [
     remove_dead_code,  # first, so that nothing is done for nothing
     fold_constants,  # makes constants of what the others need constant, and shapes known
+    quantise_constants,
+    unfold_layers,
+    dequantise_products,
+    pair_moves,  # after the layers: what is between them has grids now
     tidy,  # before what looks at neighbours, so that those meet
+    dequantise_last,  # after tidy: what moves weights is one operator
     merge_duplicates,  # before the fusions, which would make equal layers differ
     fuse_recurrent_loops,  # after tidy, in whose bodies little is left but the cell
     keep_axes_in_products,

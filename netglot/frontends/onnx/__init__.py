@@ -1,6 +1,7 @@
 """ONNX: .onnx files of opset 7 and newer, with external data beside them."""
 
-from netglot.frontends.onnx import control, elementwise, shape, spatial  # noqa: F401  (they register their operators)
+# They register their operators.
+from netglot.frontends.onnx import blocks, control, elementwise, quantized, shape, spatial  # noqa: F401
 from netglot.frontends.onnx.builder import OnnxBuilder, onnx_op
 from netglot.frontends.onnx.reader import load
 

@@ -1,0 +1,97 @@
+"""MaxPool(q) -> QuantizeLinear(MaxPool(DequantizeLinear(q))) for integers q of one grid, and so whatever only moves or
+chooses elements: files that compute on integers (QLinearConv...) leave it between them without saying the grid.
+QuantizeLinear(DequantizeLinear(q)) of one grid -> q.
+
+Exact, but for a linear Resize: that of floats is rounded once, that of integers is cut off; one step apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from netglot.ir.builder import Builder
+from netglot.ir.graph import Graph, Node, Value
+from netglot.passes.match import bypass, nodes, producer
+from netglot.passes.quantised_constants import DEQUANTIZE, QUANTIZE
+
+_MOVES = (
+    "DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "Identity", "MaxPool", "Pad", "Reshape", "Resize",
+    "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze",
+)  # fmt: skip
+
+
+class Grid(NamedTuple):
+    """Of one scale for the whole tensor, both constants."""
+
+    scale: Value
+    zero: Value
+
+    def equals(self, other: Grid) -> bool:
+        same = self.zero.dtype == other.zero.dtype and self.scale.dtype == other.scale.dtype
+        return same and all(np.array_equal(a.array, b.array) for a, b in zip(self, other, strict=True))
+
+
+def grid_of(node: Node | None) -> Grid | None:
+    """The grid of a QuantizeLinear or DequantizeLinear that says it in constants without axes."""
+    scale, zero = (node.input(1), node.input(2)) if node else (None, None)
+    if scale is None or zero is None or not scale.is_constant or not zero.is_constant:
+        return None
+    return Grid(scale, zero) if scale.shape == zero.shape == () else None
+
+
+def pair_moves(graph: Graph) -> bool:
+    """In topological order, so that a row of them is done in one walk."""
+    moved = [_pair(graph, node) for node in nodes(graph, *_MOVES)]
+    return any([_join(graph, node) for node in nodes(graph, QUANTIZE)]) or any(moved)
+
+
+def _pair(graph: Graph, node: Node) -> bool:
+    x = node.inputs[0]
+    grid = grid_of(producer(graph, x, QUANTIZE))
+    if x is None or grid is None or (node.op == "MaxPool" and len(node.outputs) > 1):
+        return False
+    g = Builder(graph)
+    with g.at(node.origin):
+        rest = _padded(g, node, grid) if node.op == "Pad" else node.inputs[1:]
+        if rest is None:
+            return False
+        inputs = [g.op(DEQUANTIZE, [x, *grid]), *rest]
+        found = g.op(node.op, inputs, outputs=len(node.outputs), **node.attributes)
+        results = found if isinstance(found, tuple) else (found,)
+        new = [g.op(QUANTIZE, [y, *grid]) for y in results]
+    _supplant(graph, node, new)
+    return True
+
+
+def _padded(g: Builder, node: Node, grid: Grid) -> Sequence[Any] | None:
+    """The inputs of Pad but for the first: what is added stands for a real number."""
+    fill = node.input(2)
+    if node.attributes.get("mode", "constant") != "constant":
+        return node.inputs[1:]
+    if fill is not None and not fill.is_constant:
+        return None
+    level = 0 if fill is None else int(fill.array.reshape(())[()])
+    real = (level - int(grid.zero.array)) * grid.scale.array
+    return [node.inputs[1], g.constant(real.astype(grid.scale.array.dtype)), *node.inputs[3:]]
+
+
+def _supplant(graph: Graph, node: Node, new: Sequence[Value]) -> None:
+    names = [value.name for value in node.outputs]
+    for old, value in zip(node.outputs, new, strict=True):
+        value.shape = old.shape
+        graph.replace_uses(old, value)
+    graph.remove_node(node)
+    for value, name in zip(new, names, strict=True):
+        graph.rename(value, name)
+
+
+def _join(graph: Graph, node: Node) -> bool:
+    dequantise = producer(graph, node.inputs[0], DEQUANTIZE)
+    inner, outer = grid_of(dequantise), grid_of(node)
+    if dequantise is None or inner is None or outer is None or not inner.equals(outer):
+        return False
+    q = dequantise.inputs[0]
+    return q is not None and bypass(graph, node, q)
