@@ -24,7 +24,29 @@ def _is_fine(node: Node) -> bool:
     return integer.dtype not in kinds or not is_known or bool(node.attributes.get("block_size"))
 
 
-@composition("QuantizeLinear", instead={"cpp": _is_fine})
+def _is_beyond_tflite(node: Node) -> bool:
+    """More than TFLite has kernels for: as in C++, and unsigned integers of 16 bits, or such with a zero point."""
+    integer, zero = node.output if node.op == "QuantizeLinear" else node.inputs[0], node.input(2)
+    kind = integer.dtype if integer is not None else None
+    is_symmetric = zero is None or (zero.data is not None and not zero.data.any())
+    return _is_fine(node) or kind == np.uint16 or (kind == np.int16 and not is_symmetric)
+
+
+def _is_beyond_coreml(node: Node) -> bool:
+    """More than Core ML has operations for: a scale that is computed or of blocks, one number alone, integers of 32
+    bits. (Those of 16 bits it refuses with a reason.)"""
+    real, integer = node.inputs[0], node.output
+    if node.op == "DequantizeLinear":
+        real, integer = node.output, node.inputs[0]
+    scale, zero = node.inputs[1], node.input(2)
+    if real is None or integer is None or scale is None or integer.dtype is None or integer.is_constant:
+        return False
+    is_known = scale.is_constant and (zero is None or zero.is_constant)
+    fits = integer.dtype.name in ("int8", "uint8", "int16", "uint16") and scale.dtype == real.dtype
+    return not (is_known and fits and real.rank) or bool(node.attributes.get("block_size"))
+
+
+@composition("QuantizeLinear", instead={"cpp": _is_fine, "coreml": _is_beyond_coreml, "tflite": _is_beyond_tflite})
 def quantize_linear(
     g: Composer, x: Value, scale: Value, zero_point: Value | None, *, axis: int, block_size: int, output_dtype: int,
     precision: int, saturate: int,
@@ -42,7 +64,7 @@ def quantize_linear(
     return g.Cast(inside, to=to_onnx(kind))
 
 
-@composition("DequantizeLinear", instead={"cpp": _is_fine})
+@composition("DequantizeLinear", instead={"cpp": _is_fine, "coreml": _is_beyond_coreml, "tflite": _is_beyond_tflite})
 def dequantize_linear(
     g: Composer, x: Value, scale: Value, zero_point: Value | None, *, axis: int, block_size: int, output_dtype: int
 ) -> Value:

@@ -11,6 +11,7 @@ from netglot.backends.tflite import (  # noqa: F401  (they register their operat
     movement,
     normalization,
     pooling,
+    quantization,
     reduction,
     resize,
     scatter,

@@ -11,6 +11,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as tfl
 
 from netglot.backends.lowering import NotMappedError
+from netglot.backends.tflite.grids import INT4, Grid
+from netglot.backends.tflite.stored import Stored
 from netglot.ir.graph import Node, Value
 from netglot.passes.layout import Ends, Side
 from netglot.registry import registry
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 TENSOR_TYPES: dict[np.dtype, int] = {
     np.dtype(name): getattr(tfl.TensorType, name.upper())
     for name in ("float32", "float16", "float64", "int8", "int16", "int32", "int64", "uint8", "uint32", "bool")
-}
+} | {INT4: tfl.TensorType.INT4}
 
 Ints = tuple[int, ...]
 Operand = int | float | Value  # a tensor's index, a number (of the type of the tensor beside it), a value of the graph
@@ -54,12 +56,14 @@ class Op:
 
 
 class Tensor:
-    """One TFLite tensor: physical shape (OPEN where the data decide), and data if constant."""
+    """One TFLite tensor: physical shape (OPEN where the data decide), data if constant, and what integers stand for."""
 
-    __slots__ = ("data", "dtype", "name", "shape")
+    __slots__ = ("data", "dtype", "grid", "name", "shape")
 
-    def __init__(self, name: str, shape: Ints, dtype: np.dtype, data: np.ndarray | None) -> None:
-        self.name, self.shape, self.dtype, self.data = name, shape, dtype, data
+    def __init__(
+        self, name: str, shape: Ints, dtype: np.dtype, data: np.ndarray | None, grid: Grid | None = None
+    ) -> None:
+        self.name, self.shape, self.dtype, self.data, self.grid = name, shape, dtype, data, grid
 
 
 @dataclass
@@ -145,8 +149,15 @@ class TFLiteBuilder:
         return index
 
     def constant(self, data: Any, dtype: Any = None, name: str = "constant") -> int:
-        array = np.asarray(data, dtype)
+        kept = isinstance(data, Stored) and dtype in (None, data.dtype)
+        array = data if kept else np.asarray(data, dtype)
         return self._add(name, array.shape, array.dtype, array)
+
+    def quantized(self, data: np.ndarray, grid: Grid, name: str) -> int:
+        """A constant of integers that stand for what `grid` says."""
+        index = self._add(name, data.shape, data.dtype, data)
+        self.tensors[index].grid = grid
+        return index
 
     def ints(self, data: Any) -> int:
         """A constant of int32, TFLite's type for axes, shapes and pads; equal ones are one tensor."""

@@ -31,7 +31,7 @@ def row_bias(m: TFLiteBuilder, c: Value | None, beta: float, columns: int) -> in
     if c is None or c.data is None or prod(c.sizes[:-1]) != 1 or c.data.size not in (1, columns):
         return None
     data = c.data.reshape(-1) if beta == 1 else np.float32(beta) * c.data.reshape(-1)
-    return m.constant(np.broadcast_to(data, (columns,)), c.dtype, c.name)
+    return m.constant(data if data.size == columns else np.broadcast_to(data, (columns,)), c.dtype, c.name)
 
 
 def weights(m: TFLiteBuilder, b: Value, alpha: float, transposed: int) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as tfl
 
 from netglot.backends.tflite.context import OPEN, TENSOR_TYPES, Op, Subgraph, Tensor, TFLiteBuilder
+from netglot.backends.tflite.grids import INT4, Grid
 from netglot.backends.tflite.versions import version
 from netglot.errors import ConversionError
 
@@ -51,6 +52,8 @@ class _Weights(tfl.BufferT):  # type: ignore[misc]
         self.array = array
 
     def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802  (the object API's name)
+        if self.array.dtype == INT4:
+            self.array = packed(self.array)
         size = self.array.nbytes
         builder.StartVector(1, size, ALIGNMENT)
         builder.head = head = builder.Head() - size
@@ -60,6 +63,13 @@ class _Weights(tfl.BufferT):  # type: ignore[misc]
         tfl.BufferStart(builder)
         tfl.BufferAddData(builder, data)
         return int(tfl.BufferEnd(builder))
+
+
+def packed(data: np.ndarray) -> np.ndarray:
+    """Integers of 4 bits, two in a byte, the first in its low half."""
+    flat = data.astype(np.int8).ravel().view(np.uint8) & 15
+    pairs = np.append(flat, np.zeros(flat.size % 2, np.uint8)).reshape(-1, 2)
+    return np.asarray(pairs[:, 0] | pairs[:, 1] << 4)
 
 
 def _model(m: TFLiteBuilder, name: str, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> tfl.ModelT:
@@ -121,8 +131,15 @@ def _tensor(tensor: Tensor, buffers: _Buffers) -> tfl.TensorT:
     signature = list(tensor.shape) if OPEN in tensor.shape else None
     return tfl.TensorT(
         name=tensor.name, shape=[1 if size == OPEN else size for size in tensor.shape], shapeSignature=signature,
-        type=TENSOR_TYPES[tensor.dtype], buffer=index, hasRank=True,
+        type=TENSOR_TYPES[tensor.dtype], buffer=index, hasRank=True, quantization=_parameters(tensor.grid),
     )  # fmt: skip
+
+
+def _parameters(grid: Grid | None) -> tfl.QuantizationParametersT | None:
+    if grid is None:
+        return None
+    scales, zeros = np.array(grid.scales, np.float32), np.array(grid.zeros, np.int64)
+    return tfl.QuantizationParametersT(scale=scales, zeroPoint=zeros, quantizedDimension=grid.axis)
 
 
 def _operator(m: TFLiteBuilder, op: Op, place: Mapping[int, int], codes: dict[Code, int]) -> tfl.OperatorT:

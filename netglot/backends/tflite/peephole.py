@@ -55,7 +55,7 @@ def pad_once(m: TFLiteBuilder, outputs: set[int]) -> None:
         else:
             replaced[op.outputs[0]] = first.outputs[0]
     m.ops = kept
-    _rename(m, replaced)
+    rename(m, replaced)
 
 
 def merge_moves(m: TFLiteBuilder) -> None:
@@ -143,14 +143,15 @@ def without_noops(m: TFLiteBuilder, outputs: set[int]) -> None:
         else:
             kept.append(op)
     m.ops = kept
-    _rename(m, replaced)
+    rename(m, replaced)
 
 
 def _is_noop(m: TFLiteBuilder, op: Op) -> bool:
-    return op.code == _BUILTIN.RESHAPE and m.shape(op.inputs[0]) == m.shape(op.outputs[0])
+    x, y = op.inputs[0], op.outputs[0]
+    return op.code == _BUILTIN.RESHAPE and m.shape(x) == m.shape(y) and m.tensors[x].grid == m.tensors[y].grid
 
 
-def _rename(m: TFLiteBuilder, replaced: dict[int, int]) -> None:
+def rename(m: TFLiteBuilder, replaced: dict[int, int]) -> None:
     """Renames tensors everywhere, along chains of replacements (which are short: each step ends at what stays)."""
 
     def final(x: int) -> int:

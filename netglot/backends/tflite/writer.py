@@ -12,14 +12,16 @@ from netglot.backends.sides import wanted
 from netglot.backends.tflite.context import TENSOR_TYPES, TFLiteBuilder
 from netglot.backends.tflite.flatbuffer import write
 from netglot.backends.tflite.half import store_as_half, widen_floats
+from netglot.backends.tflite.integer import compute_on_integers
 from netglot.backends.tflite.peephole import peephole
+from netglot.backends.tflite.quantization import keep_integers
 from netglot.errors import ConversionError, Origin, Problem, UnsupportedError
 from netglot.ir.graph import Graph, Node, Value
 from netglot.ir.types import is_static, text
 from netglot.passes.bodies import read_through_identities
 from netglot.passes.control import lower_control
 from netglot.passes.layout import choose_layout
-from netglot.passes.pipeline import CHANNELS_LAST, Pass, run
+from netglot.passes.pipeline import CHANNELS_LAST, Pass, apply, run
 from netglot.passes.shuffle_layout import shuffle_channels_last
 from netglot.registry import Operator
 
@@ -51,10 +53,12 @@ def prepare(graph: Graph) -> Graph:
 def save(graph: Graph, path: Path, quantize: str | None = None) -> int:
     """Writes `graph`, which is changed on the way; returns the number of operators written.
 
-    With quantize "fp16" weights are stored as float16 (inputs, outputs and arithmetic stay float32). Raises
-    UnsupportedError with every operator that can't be written, ConversionError above 2 GB.
+    What lies between DequantizeLinear and QuantizeLinear is computed on integers where LiteRT has kernels for it (see
+    integer.py). With quantize "fp16" weights are stored as float16 (inputs, outputs and arithmetic stay float32).
+    Raises UnsupportedError with every operator that can't be written, ConversionError above 2 GB.
     """
     lower_control(graph, UNROLLED)
+    apply(keep_integers, graph)
     refused = compose(graph, "tflite")
     require_sizes(graph)
     prepare(graph)
@@ -63,9 +67,9 @@ def save(graph: Graph, path: Path, quantize: str | None = None) -> int:
     inputs = [m.tensor(value) for value in graph.inputs]
     lowering.lower(graph, "tflite", lambda *call: _call(m, *call), refused)
     outputs = [m.tensor(value) for value in graph.outputs]
-    peephole(m, outputs)
-    for item in m.subgraphs:
-        peephole(item.content, item.outputs)
+    for part, first, last in [(m, inputs, outputs), *((one.content, one.inputs, one.outputs) for one in m.subgraphs)]:
+        peephole(part, last)
+        compute_on_integers(part, first, last)
     if quantize == "fp16":
         for part in (m, *(item.content for item in m.subgraphs)):
             store_as_half(part)
