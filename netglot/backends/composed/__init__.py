@@ -1,6 +1,7 @@
 """Operators that a target lacks, composed of those that it has; what several targets lack is composed once, here."""
 
 from netglot.backends.composed import (  # noqa: F401  (they register their operators)
+    dynamic,
     einsum,
     elementwise,
     fourier,

@@ -66,14 +66,15 @@ class CppBuilder:
     not be rearranged (no Winograd convolutions). `quantize`: as what the weights of large layers are stored; None is
     float32. `has_halves`: whether the source has weights of float16, which are then stored so where that is exact.
     `compress`: whether the constants will be coded (entropy.py): none should be stored in a form that takes more then.
+    `scales`: with which weights of the source may be integers (packing.to_exact_bytes).
     """
 
     def __init__(
         self, graph: Graph, threads: int = 1, exact: bool = False, quantize: Literal["fp16", "int8"] | None = None,
-        has_halves: bool = False, compress: bool = False,
+        has_halves: bool = False, compress: bool = False, scales: Sequence[np.ndarray] = (),
     ) -> None:  # fmt: skip
         self.threads, self.exact, self.quantize, self.has_halves = threads, exact, quantize, has_halves
-        self.compress = compress
+        self.compress, self.scales = compress, scales
         self.memory = Memory(graph)
         self.statements: list[Statement] = []
         self.constants: list[np.ndarray] = []

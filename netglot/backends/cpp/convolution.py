@@ -115,7 +115,7 @@ def write_conv(m: CppBuilder, layer: Layer, finish: Finish, x: str, y: Value) ->
     """The call of runtime/conv.h. `x` and the residual are pointers to what is stored channels-last."""
     if depthwise.is_depthwise(layer.window):
         return write_depthwise(m, layer, finish, x, y)
-    layer = store_as(layer, m.quantize, m.has_halves)
+    layer = store_as(m, layer)
     # Winograd's transform makes more weights of other ones, of as many values as it is of them: it undoes all coding.
     algorithm = costs.choose(layer.window, exact=m.exact or m.compress or layer.w.dtype != FLOAT)
     if algorithm != "direct":
@@ -134,13 +134,15 @@ def write_conv(m: CppBuilder, layer: Layer, finish: Finish, x: str, y: Value) ->
     )
 
 
-def store_as(layer: Layer, quantize: str | None, has_halves: bool) -> Layer:
+def store_as(m: CppBuilder, layer: Layer) -> Layer:
     """The layer with weights of another type; as it is if that can't hold them (exactly, where it is not asked for)."""
-    if quantize == "int8":
-        w, scales = packing.to_bytes(layer.w)
+    given = packing.to_exact_bytes(layer.w, m.scales) if m.quantize is None else None
+    found = packing.to_bytes(layer.w) if m.quantize == "int8" else given
+    if found is not None:
+        w, scales = found
         return replace(layer, w=w, scales=scales)
-    halves = packing.to_halves(layer.w) if quantize == "fp16" else None
-    halves = packing.to_exact_halves(layer.w) if has_halves and not quantize else halves
+    halves = packing.to_halves(layer.w) if m.quantize == "fp16" else None
+    halves = packing.to_exact_halves(layer.w) if m.has_halves and not m.quantize else halves
     return layer if halves is None else replace(layer, w=halves)
 
 

@@ -6,9 +6,12 @@ after the last channel. The order is the same for every level of processor.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from netglot.ir.graph import Graph, Node
 
 PANEL = 16  # simd.h: panel
 _TILE_ROWS = 14  # tile.h: the most rows that a tile has on any level
@@ -107,6 +110,40 @@ def to_bytes(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     largest = np.abs(w).max(axis=tuple(range(1, w.ndim)), initial=0)
     scales = np.where(largest > 0, largest / np.float32(127), 1).astype(np.float32)
     return np.round(w / scales.reshape(-1, *(1,) * (w.ndim - 1))).astype(np.int8), scales
+
+
+def to_exact_bytes(w: np.ndarray, candidates: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Weights as int8 and the factor of each output channel [M] that gives them back bit by bit.
+
+    `candidates`: factors to try, [M] or [1]. None if with none of them all weights are such integers.
+    """
+    found = (
+        _exact_bytes(w, np.broadcast_to(scales, w.shape[:1])) for scales in candidates if scales.size in (1, len(w))
+    )
+    return next(filter(None, found), None)
+
+
+def _exact_bytes(w: np.ndarray, scales: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    for part in (slice(1), slice(None)):  # most that do not fit show it in their first channel
+        factors = scales[part].reshape(-1, *(1,) * (w.ndim - 1))
+        q = np.round(w[part] / factors)
+        if not np.array_equal(q * factors, w[part]) or np.abs(q + 0.5).max(initial=0) > 127.5:
+            return None
+    return q.astype(np.int8), np.array(scales)
+
+
+def scales_of_weights(graph: Graph) -> list[np.ndarray]:
+    """The scales [n] (or [1]) of all constant integers that are dequantised, each once."""
+    scales = [node.inputs[1] for node in graph.nodes() if node.op == "DequantizeLinear" and _is_weight(node)]
+    flat = [scale.array.reshape(-1) for scale in scales if scale is not None and scale.dtype == np.float32]
+    positive = [scale for scale in flat if np.all((scale > 0) & np.isfinite(scale))]
+    return list({scale.tobytes(): scale for scale in positive}.values())
+
+
+def _is_weight(node: Node) -> bool:
+    q, scale = node.inputs[0], node.inputs[1]
+    is_known = q is not None and scale is not None and q.is_constant and scale.is_constant
+    return is_known and q is not None and q.rank >= 2 and not node.attributes.get("block_size")
 
 
 def widened_floats(window: Window) -> int:

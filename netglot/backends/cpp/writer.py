@@ -21,6 +21,7 @@ from netglot.backends.cpp.context import CppBuilder
 from netglot.backends.cpp.control import MOST_STEPS
 from netglot.backends.cpp.literals import c_type
 from netglot.backends.cpp.model import Model, Sealed, scale_of
+from netglot.backends.cpp.packing import scales_of_weights
 from netglot.backends.cpp.protect import file_name, hide, map_text, merge, protected, unhidden
 from netglot.backends.cpp.quantized import expand_slow
 from netglot.backends.cpp.seal import read_key, seal
@@ -31,8 +32,10 @@ from netglot.ir import types
 from netglot.ir.graph import Graph, Value
 from netglot.passes.control import lower_control
 from netglot.passes.dead_code import remove_dead_code
+from netglot.passes.decompress import decompress
 from netglot.passes.fuse_finish import fuse_finish
 from netglot.passes.integer import to_integer
+from netglot.passes.integer_grids import DEQUANTIZE
 from netglot.passes.layout import choose_layout
 from netglot.passes.pipeline import CHANNELS_LAST, Pass, run, tidy
 from netglot.passes.widen import BRAIN, HALF, widen
@@ -53,8 +56,14 @@ def widen_floats(graph: Graph) -> bool:
     return widen(graph, (HALF, BRAIN))
 
 
+def dequantise(graph: Graph) -> bool:
+    """Constant integers are the floats that they stand for, whatever their size."""
+    return decompress(graph, DEQUANTIZE)
+
+
 # In this order, before what has no function is composed of others: that takes the pairs around the weights apart.
 FIRST: list[Pass] = [
+    decompress,  # Palette and Sparse
     widen_floats,  # the integer layers have scales of float32
     to_integer,
     expand_slow,
@@ -82,7 +91,8 @@ def save(
     but such as are derived from `salt` (by default a random one); `map_file` (by default beside the folder) tells the
     owner what they stand for (protect.py). The graph is protected with them. quantize: store the weights of
     convolutions and products as float16, or as int8 with a factor for each output channel; what is computed stays
-    float32. Those that are float16 in the source are stored so by default. compress: the constants are coded without
+    float32. Those that are float16 in the source are stored so by default, and those that are 8-bit integers with one
+    scale for each output channel as int8. compress: the constants are coded without
     loss (entropy.py) and decoded into memory when a model is made; then, too, there are no Winograd convolutions, whose
     weights are more and of more values.
 
@@ -91,22 +101,24 @@ def save(
     """
     key = read_key(encrypt) if encrypt else None
     lower_control(graph, MOST_STEPS, select=True, recurrent=False)
-    scales = [scale_of(graph, value) for value in (*graph.inputs, *graph.outputs)]  # before the passes take them in
+    io_scales = [scale_of(graph, value) for value in (*graph.inputs, *graph.outputs)]  # before the passes take them in
     has_halves = any(value.is_constant and value.dtype == HALF for value in graph.values())
     run(graph, FIRST)
+    scales = scales_of_weights(graph)  # of layers whose inputs are floats
+    dequantise(graph)
     refused = compose(graph, "cpp")
     _check_types(graph)
     run(graph, PASSES)
     names = hide(graph, salt.encode() if salt else os.urandom(32)) if protect else None
     tensors = dict(names or {})
-    m = CppBuilder(graph, threads, exact, quantize, has_halves, compress is not None)
+    m = CppBuilder(graph, threads, exact, quantize, has_halves, compress is not None, scales)
     try:
         lowering.lower(graph, "cpp", m.add, refused)
     except ConversionError as error:
         raise unhidden(error, tensors) from None
     m.copy_outputs()
     offsets, size = _offsets(m.constants)
-    ends = dict(zip((*graph.inputs, *graph.outputs), scales, strict=True))
+    ends = dict(zip((*graph.inputs, *graph.outputs), io_scales, strict=True))
     model = Model.of(graph, m, plan(m.buffers()), offsets, size, ends)
     path.mkdir(parents=True, exist_ok=True)
     weights = path / (file_name(WEIGHTS, names) if names else WEIGHTS)
