@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -15,16 +16,18 @@ from netglot.passes.pipeline import apply
 COMPRESSED = ("Palette", "Sparse")
 
 
-def decompress(graph: Graph, *ops: str) -> bool:
+def decompress(graph: Graph, *ops: str, where: Callable[[Node], bool] | None = None) -> bool:
     """Makes dense constants of the stored weights that `ops` (Palette and Sparse, if none is named) decompress.
 
-    For targets without such a form. In bodies too. A DequantizeLinear of what is computed stays.
+    For targets without such a form. In bodies too. A DequantizeLinear of what is computed stays. `where`: which nodes,
+    for targets that have it for some.
     """
-    return apply(partial(_decompress, ops=ops or COMPRESSED), graph)
+    return apply(partial(_decompress, ops=ops or COMPRESSED, where=where), graph)
 
 
-def _decompress(graph: Graph, ops: tuple[str, ...]) -> bool:
-    found = [node for node in graph.nodes() if node.op in ops and _is_stored(node)]
+def _decompress(graph: Graph, ops: tuple[str, ...], where: Callable[[Node], bool] | None) -> bool:
+    stored = [node for node in graph.nodes() if node.op in ops and _is_stored(node)]
+    found = stored if where is None else [node for node in stored if where(node)]
     return any([_fold(graph, node) for node in found])
 
 

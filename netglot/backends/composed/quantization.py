@@ -35,9 +35,8 @@ def _is_beyond_tflite(node: Node) -> bool:
 def _is_beyond_coreml(node: Node) -> bool:
     """More than Core ML has operations for: a scale that is computed or of blocks, one number alone, integers of 32
     bits. (Those of 16 bits it refuses with a reason.)"""
-    real, integer = node.inputs[0], node.output
-    if node.op == "DequantizeLinear":
-        real, integer = node.output, node.inputs[0]
+    quantises = node.op == "QuantizeLinear"
+    real, integer = (node.inputs[0], node.output) if quantises else (node.output, node.inputs[0])
     scale, zero = node.inputs[1], node.input(2)
     if real is None or integer is None or scale is None or integer.dtype is None or integer.is_constant:
         return False

@@ -7,6 +7,7 @@ from netglot.backends.coreml import (  # noqa: F401  (they register their operat
     elementwise,
     indexing,
     normalization,
+    quantization,
     reduction,
     resize,
     selection,

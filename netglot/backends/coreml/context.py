@@ -56,14 +56,14 @@ class CoreMLBuilder:
     def __init__(self, target: str) -> None:
         self.target = target
         self.outputs: tuple[Value, ...] = ()
+        self.made: list[Any] = []  # the operations added so far, in order
         self._mil = coremltools("converters.mil.mil").Builder
         self._constants: dict[int, tuple[np.ndarray, Var]] = {}
 
     def __getattr__(self, op: str) -> Callable[..., Any]:
         if op.startswith("_"):
             raise AttributeError(op)
-        make = getattr(self._mil, op)
-        return lambda **arguments: make(**self._arguments(arguments))
+        return lambda **arguments: self._add(op, arguments)
 
     def require(self, target: str) -> None:
         """Says that what comes next exists only since `target`."""
@@ -81,6 +81,19 @@ class CoreMLBuilder:
             self._constants[id(data)] = (data, self._mil.const(val=_stored(data)))
         return self._constants[id(data)][1]
 
+    def stored(self, data: np.ndarray, kind: str = "") -> Var:
+        """The Var of a constant of any type that stored weights have, in MIL's type `kind` (or its own)."""
+        kind = kind or (data.dtype.name if data.dtype.name in ("int4", "uint4") else "")
+        if not kind:
+            return self._mil.const(val=np.ascontiguousarray(data))
+        marked = _marked(kind)
+        return self._mil.const(val=data.astype(marked.type).astype(marked))
+
+    def _add(self, op: str, arguments: dict[str, Any]) -> Any:
+        result = getattr(self._mil, op)(**self._arguments(arguments))
+        self.made.append((result[0] if isinstance(result, list | tuple) else result).op)
+        return result
+
     def _arguments(self, arguments: dict[str, Any]) -> dict[str, Any]:
         half = mil_type(arguments.get("x")) == "fp16"
         return {name: self._argument(value, half) for name, value in arguments.items() if value is not None}
@@ -93,6 +106,13 @@ class CoreMLBuilder:
         if isinstance(value, tuple | list) and any(isinstance(item, np.ndarray) for item in value):
             return [self._argument(item, half) for item in value]
         return list(value) if isinstance(value, tuple) else value
+
+
+def _marked(kind: str) -> np.dtype:
+    """NumPy's type for one of MIL's integers of fewer than 8 bits: a byte each, with MIL's mark."""
+    types = coremltools("converters.mil.mil.types")
+    found: np.dtype = types.nptype_from_builtin(types.string_to_builtin(kind))
+    return found
 
 
 def mil_type(x: Tensor) -> str:
@@ -109,6 +129,11 @@ def is_float(x: Tensor) -> bool:
 def is_open(x: Tensor) -> bool:
     """Whether a size of `x` is known only when the model runs."""
     return not all(isinstance(size, int | np.integer) for size in x.shape)
+
+
+def is_weight(x: Tensor) -> bool:
+    """Whether `x` is a constant, dense or one that Core ML decompresses."""
+    return isinstance(x, np.ndarray) or (x.op is not None and x.op.op_type.startswith("constexpr_"))
 
 
 def constant(x: Tensor, what: str) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from netglot.backends.coreml.context import CoreMLBuilder, Tensor, Var, coreml_op
+from netglot.backends.coreml.context import CoreMLBuilder, Tensor, Var, coreml_op, is_weight
 from netglot.backends.coreml.shape import reshaped
 
 
@@ -15,7 +15,7 @@ def gemm(
 ) -> Var:  # fmt: skip
     """MIL's linear computes x W^T + bias with constants; anything else is a matmul and an add."""
     columns = m.output.sizes[1]
-    if transA or not isinstance(b, np.ndarray):
+    if transA or not (isinstance(b, np.ndarray) or (is_weight(b) and transB and alpha == 1)):
         y = m.matmul(x=a, y=b, transpose_x=bool(transA), transpose_y=bool(transB))
         return _plus(m, y if alpha == 1 else m.mul(x=y, y=alpha), c, beta)
     weight = b if transB else b.T

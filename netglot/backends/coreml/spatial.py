@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netglot.backends.coreml.context import CoreMLBuilder, Tensor, Var, constant, coreml_op, interleaved
+from netglot.backends.coreml.context import CoreMLBuilder, Tensor, Var, constant, coreml_op, interleaved, is_weight
 from netglot.backends.coreml.reduction import lp_norm
 from netglot.backends.coreml.shape import padded
 from netglot.backends.lowering import NotMappedError
@@ -53,6 +53,8 @@ def conv_transpose(
 
     What output_padding adds beyond the full result holds the bias alone.
     """
+    if not is_weight(w):
+        raise NotMappedError("the weights must be constant")
     rank, y = x.rank - 2, m.output
     strides, dilations = strides or (1,) * rank, dilations or (1,) * rank
     axes = zip(x.shape[2:], strides, w.shape[2:], dilations, y.sizes[2:], strict=True)
@@ -62,7 +64,7 @@ def conv_transpose(
     beyond = [max(0, -last) for last in end]
     crop = [*begin, *(max(0, last) for last in end)]
     result = m.conv_transpose(
-        x=x, weight=constant(w, "the weights"), bias=None if any(beyond) else b, strides=strides, dilations=dilations,
+        x=x, weight=w, bias=None if any(beyond) else b, strides=strides, dilations=dilations,
         groups=group, output_shape=[*y.sizes[:2], *(n - more for n, more in zip(y.sizes[2:], beyond, strict=True))],
         **_padding(crop),
     )  # fmt: skip

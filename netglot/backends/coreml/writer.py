@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,10 @@ from netglot.backends.coreml.context import (
     mil_type,
 )
 from netglot.backends.coreml.control import MOST_STEPS
+from netglot.backends.coreml.half import halve
 from netglot.backends.coreml.package import write_package
 from netglot.backends.coreml.selection import BY_DATA
+from netglot.backends.coreml.weights import DEQUANTIZE, QUANTIZE, prepare_weights
 from netglot.backends.lowering import NotMappedError
 from netglot.coreml_import import coremltools, quiet
 from netglot.errors import ConversionError, Problem, UnsupportedError
@@ -36,27 +39,28 @@ from netglot.registry import Operator
 
 NAMES, TYPES = "netglot.names", "netglot.types"  # keys of the metadata, read by the Core ML runtime and frontend
 
-# coremltools' passes for float16: casts around every operation, into the constants, and away where they meet.
-_FP16_PASSES = ("add_fp16_cast", "const_elimination", "cast_optimization", "dead_code_elimination")
 
-
-def save(graph: Graph, path: Path, quantize: str | None = None) -> int:
+def save(graph: Graph, path: Path, quantize: str | None = None, *, keep: Collection[str] = frozenset()) -> int:
     """Writes `graph` as the package `path`, for the oldest iOS that has all it needs; returns the number of operations.
 
-    With quantize "fp16" weights and arithmetic are float16; inputs and outputs stay as they are. Core ML takes no names
-    that are not identifiers, no scalars, and only float32, float16 and int32: what an input or output is called, and
-    its true type, are in the metadata (netglot.names, netglot.types).
+    With quantize "fp16" weights and arithmetic are float16; inputs and outputs stay as they are, and so do the values
+    that `keep` names: what computes or reads them does that in float32. Quantised and compressed weights
+    (DequantizeLinear, netglot.Palette and netglot.Sparse of constants) stay so, in Core ML's own forms.
+
+    Core ML takes no names that are not identifiers, no scalars, and only float32, float16 and int32: what an input or
+    output is called, and its true type, are in the metadata (netglot.names, netglot.types).
     """
     if quantize not in (None, "fp16"):
         raise ConversionError(f"Core ML can't be written with --quantize {quantize}", hint="fp16 is possible.")
     lower_control(graph, MOST_STEPS, select=True)
+    prepare_weights(graph)
     refused = compose(graph, "coreml")
     _warn_of_open(graph)
     with quiet():
         interface = _Interface(graph)
-        program, target = _program(graph, interface, refused)
+        program, target, full = _program(graph, interface, refused, keep)
         if quantize == "fp16":
-            _apply(program, _FP16_PASSES)
+            halve(program, full)
         _unique_names(program, interface.names)
         write_package(path, lambda weights: _spec(program, target, weights, interface.metadata()))
     return sum(op.op_type != "const" for op in program.functions["main"].operations)
@@ -70,12 +74,15 @@ def _warn_of_open(graph: Graph) -> None:
         graph.warnings.append(Problem(what, node.origin))
 
 
-def _program(graph: Graph, interface: _Interface, refused: Mapping[Node, str]) -> tuple[Any, str]:
-    """The MIL program and the deployment target that it needs."""
+def _program(
+    graph: Graph, interface: _Interface, refused: Mapping[Node, str], keep: Collection[str]
+) -> tuple[Any, str, set[Any]]:
+    """The MIL program, the deployment target that it needs, and the operations that compute or read what to `keep`."""
     target = "iOS16" if any(value.dtype == np.float16 for value in (*graph.inputs, *graph.outputs)) else TARGETS[0]
     while True:
         try:
-            return _Program(graph, interface, target).build(refused), target
+            building = _Program(graph, interface, target, keep)
+            return building.build(refused), target, building.full
         except NewerTargetError as newer:
             target = newer.target
 
@@ -83,11 +90,12 @@ def _program(graph: Graph, interface: _Interface, refused: Mapping[Node, str]) -
 class _Program:
     """The Vars of the graph's values while its nodes are walked."""
 
-    def __init__(self, graph: Graph, interface: _Interface, target: str) -> None:
-        self.graph, self.interface = graph, interface
+    def __init__(self, graph: Graph, interface: _Interface, target: str, keep: Collection[str]) -> None:
+        self.graph, self.interface, self.keep = graph, interface, keep
         self.m = CoreMLBuilder(target)
         self.vars: dict[Value, Var] = {}
         self.left: set[Var] = set()  # the outputs so far
+        self.full: set[Any] = set()  # the operations that touch what `keep` names
 
     def build(self, refused: Mapping[Node, str]) -> Any:
         mil = coremltools("converters.mil.mil")
@@ -97,7 +105,8 @@ class _Program:
         version = getattr(coremltools().target, self.m.target)
         with mil.Function(placeholders, opset_version=version) as function:
             for name, value in self.interface.inputs:
-                self.vars[value] = self._entered(value, function.inputs[name])
+                with self._kept(value):
+                    self.vars[value] = self._entered(value, function.inputs[name])
             lowering.lower(self.graph, "coreml", self._call, refused)
             function.set_outputs([self._left(name, value) for name, value in self.interface.outputs])
         program = mil.Program()
@@ -119,6 +128,10 @@ class _Program:
 
     def _left(self, name: str, value: Value) -> Var:
         """The output as Core ML can give it, under its name."""
+        with self._kept(value):
+            return self._named(name, value)
+
+    def _named(self, name: str, value: Value) -> Var:
         var = self.m.constant(value.array) if value.is_constant else self.vars[value]
         if value.dtype == np.bool_:
             var = self.m.cast(x=var, dtype="int32")
@@ -129,6 +142,14 @@ class _Program:
         var.name = name
         self.left.add(var)
         return var
+
+    @contextmanager
+    def _kept(self, *values: Value | None) -> Iterator[None]:
+        """What is added inside stays float32 if one of `values` must."""
+        before = len(self.m.made)
+        yield
+        if any(value is not None and value.name in self.keep for value in values):
+            self.full.update(self.m.made[before:])
 
     # ------------------------------------------------------------------- nodes
 
@@ -141,11 +162,15 @@ class _Program:
             for item, parameter in zip(_inputs(node, arguments), operator.positional, strict=False)
         ]
         self.m.outputs = node.outputs
+        with self._kept(*node.inputs, *node.outputs):
+            result = self._result(operator, inputs, attributes)
+            self._assign(node, list(result) if isinstance(result, tuple | list) else [result])
+
+    def _result(self, operator: Operator, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
         try:
-            result = operator.function(self.m, *inputs, **attributes)
+            return operator.function(self.m, *inputs, **attributes)
         except (ValueError, TypeError, NotImplementedError, AssertionError) as refusal:  # MIL's builder checks by these
             raise NotMappedError(" ".join(str(refusal).split())) from None
-        self._assign(node, list(result) if isinstance(result, tuple | list) else [result])
 
     def _argument(self, item: Any, as_var: bool) -> Any:
         if isinstance(item, list):
@@ -159,7 +184,7 @@ class _Program:
             raise NotMappedError(f"only its first {len(results)} output(s) exist in Core ML")
         for value, var in zip(node.outputs, results, strict=False):
             var = self.m.constant(var) if isinstance(var, np.ndarray) else var
-            if not _agree(var.shape, value.shape) or mil_type(var) != MIL_TYPES[_dtype(value)]:
+            if not _agree(var.shape, value.shape) or mil_type(var) != _mil_type(node, value):
                 found = f"{mil_type(var)}[{types.text(var.shape)}]"
                 raise NotMappedError(f"Core ML's operators give {found} where {value} is due")
             if is_open(var) and types.is_static(value.shape):  # MIL infers less than ONNX here
@@ -188,14 +213,32 @@ def _dtype(value: Value) -> np.dtype:
     return value.dtype
 
 
+def _mil_type(node: Node, value: Value) -> str:
+    """MIL's name for the type of an output of `node`; integers of 8 bits are between quantize and dequantize only."""
+    if node.op == QUANTIZE and value.dtype is not None:
+        return value.dtype.name
+    return MIL_TYPES[_dtype(value)]
+
+
 def _check_node(node: Node, may_be_open: bool) -> None:
     for value in (*node.inputs, *node.outputs):
         if value is not None and not value.is_constant:
-            _check_value(value, may_be_open)
+            _check_shape(value, may_be_open)
+            if not _is_quantised(node, value):
+                _dtype(value)
+
+
+def _is_quantised(node: Node, value: Value) -> bool:
+    """Whether `value` is on the integers' side of a quantising `node`, which knows what it can do."""
+    return (node.op == QUANTIZE and value is node.output) or (node.op == DEQUANTIZE and value is node.inputs[0])
 
 
 def _check_value(value: Value, may_be_open: bool) -> None:
     _dtype(value)
+    _check_shape(value, may_be_open)
+
+
+def _check_shape(value: Value, may_be_open: bool) -> None:
     if value.shape is None or not (may_be_open or types.is_static(value.shape)):
         hint = "give the inputs' shapes with --input NAME:1x3x224x224"
         raise NotMappedError(f"the shape of '{value.name}' is not known: {types.text(value.shape)} ({hint})")
@@ -268,12 +311,6 @@ def _unique_names(program: Any, interface: set[str]) -> None:
 
 
 # ------------------------------------------------------------------------ spec
-
-
-def _apply(program: Any, passes: Sequence[str]) -> None:
-    found = coremltools("converters.mil.mil.passes.pass_registry").PASS_REGISTRY
-    for name in passes:
-        found[f"common::{name}"](program)
 
 
 def _spec(program: Any, target: str, weights: Path, metadata: Mapping[str, str]) -> bytes:

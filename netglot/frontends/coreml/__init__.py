@@ -6,6 +6,7 @@ from netglot.frontends.coreml import (  # noqa: F401  (they register their opera
     mil_resize,
     mil_shape,
     mil_spatial,
+    mil_weights,
     nn_dense,
     nn_elementwise,
     nn_shape,

@@ -7,6 +7,7 @@ import numpy as np
 from netglot.errors import ConversionError, UnsupportedError
 from netglot.frontends.coreml import windows
 from netglot.frontends.coreml.builder import CoreMLBuilder, Ints, mil_op
+from netglot.frontends.coreml.mil_weights import turned
 from netglot.frontends.coreml.windows import Pads
 from netglot.ir.graph import Value
 
@@ -135,7 +136,7 @@ def local_response_norm(
 def linear(g: CoreMLBuilder, *, x: Value, weight: Value, bias: Value | None = None) -> Value:
     if x.rank == 2:
         return g.Gemm(x, weight, bias, transB=1)
-    product = g.MatMul(x, g.constant(weight.array.T) if weight.is_constant else g.Transpose(weight, perm=(1, 0)))
+    product = g.MatMul(x, turned(g, weight))
     return g.Add(product, bias) if bias else product
 
 

@@ -160,6 +160,8 @@ class _Program:
         """An argument as the parameter's annotation wants it."""
         parameter = operator.attributes.get(name)
         kinds = _kinds(parameter)
+        if Any in kinds:
+            return item
         if list[Value] in kinds:
             return [self.tensor(part) for part in (item if isinstance(item, list) else [item])]
         if Value in kinds and (isinstance(item, Value) or len(kinds) == 1):
