@@ -216,10 +216,7 @@ def test_what_float16_can_not_hold_stays_float32(tmp_path: Path) -> None:
     close(OnnxRuntime(tmp_path / "half.onnx").run({"x": np.arange(4, dtype=F)}), wanted, 5e-3)
 
 
-WITHOUT_BODIES = [row for row in all_rows() if not row.domain and row.op not in ("If", "Loop", "Scan")]
-
-
-@pytest.mark.parametrize("row", WITHOUT_BODIES, ids=lambda row: row.id)
+@pytest.mark.parametrize("row", [row for row in all_rows() if not row.domain], ids=lambda row: row.id)
 def test_fp16_of_every_operator(row: Row, tmp_path: Path) -> None:
     """It loads and computes about the same; operators that jump may differ where float16 falls on the other side."""
     jumps = {"ArgMax", "ArgMin", "Round", "Floor", "Ceil", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "TopK",
@@ -230,16 +227,6 @@ def test_fp16_of_every_operator(row: Row, tmp_path: Path) -> None:
     assert [(a.dtype, a.shape) for a in found.values()] == [(a.dtype, a.shape) for a in wanted.values()]
     if row.op not in jumps:
         close(found, wanted, 2e-2)
-
-
-def test_fp16_of_bodies_is_refused(tmp_path: Path) -> None:
-    body = Builder(Graph("body"))
-    body.graph.outputs = [body.Constant(value_floats=(1.0,))]
-    graph = Graph("main")
-    c = graph.add_input("c", np.dtype(bool), ())
-    graph.outputs = [Builder(graph).If(c, then_branch=body.graph, else_branch=body.graph.copy())]
-    with pytest.raises(UnsupportedError, match="the body of If"):
-        save(graph, tmp_path / "half.onnx", quantize="fp16")
 
 
 # ------------------------------------------------------------------------ runtime

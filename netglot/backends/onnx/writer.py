@@ -22,20 +22,21 @@ from netglot.passes.expand_extensions import expand_extensions
 
 def save(
     graph: Graph, path: Path, *, opset: int | None = None, quantize: str | None = None,
-    inline_limit: int = storage.PROTOBUF_LIMIT,
+    keep: Collection[str] = (), inside: Collection[str] = (), inline_limit: int = storage.PROTOBUF_LIMIT,
 ) -> int:  # fmt: skip
     """Writes `graph` (changed on the way) to `path`; returns the number of nodes written.
 
     `opset` is by default the lowest from 17 that holds the graph. With quantize "fp16" it computes in float16, between
-    inputs and outputs as they are. A model of more than `inline_limit` bytes has its weights in a second file, `path` +
-    ".data". Constants are streamed: no copy of the weights is made.
+    inputs and outputs as they are, but for the values that `keep` names: they are computed and read in float32 (those
+    that `inside` names, too, only computed). A model of more than `inline_limit` bytes has its weights in a second
+    file, `path` + ".data". Constants are streamed: no copy of the weights is made.
     Raises UnsupportedError with every node that can't be written so.
     """
     expand_extensions(graph)
     if quantize not in (None, "fp16"):
         raise ConversionError(f"ONNX can't be written with quantize={quantize!r}; only 'fp16' is there")
     if quantize:
-        to_half(graph)
+        to_half(graph, keep, inside)
     large = [value for value in _all_constants(graph) if storage.is_large(value)]
     builder = _Writer(opset or lowest_opset(graph), large)
     model = builder.model(graph)
