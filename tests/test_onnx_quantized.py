@@ -13,9 +13,14 @@ import pytest
 from onnx import helper, numpy_helper
 
 import netglot
+from netglot.backends.onnx.writer import to_model
+from netglot.ir.builder import Builder
 from netglot.ir.graph import Graph
 from netglot.passes.pipeline import COMMON, run
+from netglot.passes.quantised_constants import dequantise_last
+from netglot.passes.quantised_moves import pair_moves
 from netglot.runtimes.onnxruntime import OnnxRuntime
+from tests import quantised_models as models
 
 MS = "com.microsoft"
 PAIRS = {"QuantizeLinear", "DequantizeLinear"}
@@ -301,3 +306,100 @@ def test_packed_weights_that_do_not_fit(tmp_path: Path) -> None:
     y = f.ms("MatMulNBits", x, f.integers(6, 3, 8), f.scales(6, 3), K=2**40, N=2**20, block_size=16)
     with pytest.raises(netglot.ConversionError, match="elements instead of"):
         netglot.load(f.save(tmp_path / "model.onnx", y))
+
+
+# ---------------------------------------------------------------- networks
+
+
+def _dynamic(model: Callable[[], Graph], path: Path, kind: str) -> Path:
+    quantization = pytest.importorskip("onnxruntime.quantization")
+    source = path.with_name("float.onnx")
+    onnx.save(to_model(model(), opset=21), source)
+    quantization.quantize_dynamic(source, path, per_channel=True, weight_type=quantization.QuantType[kind])
+    return path
+
+
+def _static(model: Callable[[], Graph], path: Path, kind: str) -> Path:
+    quantization = pytest.importorskip("onnxruntime.quantization")
+    form = {"quant_format": quantization.QuantFormat.QOperator, "activation_type": quantization.QuantType[kind]}
+    return models.quantised(model(), path, per_channel=True, **form)
+
+
+@pytest.mark.parametrize("kind", ["QInt8", "QUInt8"])
+@pytest.mark.parametrize("write", [_static, _dynamic])
+@pytest.mark.parametrize("make", [models.resnet, models.mobilenet, models.attention], ids=lambda make: make.__name__)
+def test_network(make: Callable[[], Graph], write: Callable[..., Path], kind: str, tmp_path: Path) -> None:
+    """Everything is computed between pairs, weights stay the integers of the file, and it is the same network."""
+    path = write(make, tmp_path / "model.onnx", kind)
+    graph = run(netglot.load(path), COMMON, check=True)
+    for node in graph.nodes():
+        kinds = {value.dtype for value in (*node.inputs, *node.outputs) if value is not None}
+        assert node.op in (*PAIRS, "DynamicQuantizeLinear") or not kinds & {I8, U8}, node.op
+        assert node.op not in ("Conv", "Gemm") or not node.inputs[1].is_constant  # type: ignore[union-attr]
+    [one] = models.inputs(1, seed=9)
+    [wanted], [found] = by_onnxruntime(path, one), OnnxRuntime(graph).run(one).values()
+    assert np.ptp(wanted) > 0
+    assert np.abs(found - wanted).max() <= 1e-5 * np.ptp(wanted)
+
+
+# ------------------------------------------------------------ common passes
+
+
+def _weights(g: Builder, *shape: int, axis: int, block_size: int | None = None) -> Any:
+    rng = np.random.default_rng(3)
+    sizes = shape[axis : axis + 1] if block_size is None else list(shape)
+    if block_size:
+        sizes[axis] //= block_size  # type: ignore[index]
+    scale = rng.uniform(0.01, 0.02, sizes).astype(np.float32)
+    return g.DequantizeLinear(rng.integers(-127, 128, shape).astype(np.int8), scale, axis=axis, block_size=block_size)
+
+
+MOVED: dict[str, Callable[[Builder, Any], Any]] = {
+    "Transpose": lambda g, x: g.MatMul(x, g.Transpose(_weights(g, 4, 6, axis=0), perm=(1, 0))),
+    "Transpose of blocks": lambda g, x: g.MatMul(x, g.Transpose(_weights(g, 4, 6, axis=1, block_size=3))),
+    "Unsqueeze": lambda g, x: g.Conv(g.Unsqueeze(x, [0, 3]), g.Unsqueeze(_weights(g, 4, 5, 3, axis=0), [3])),
+    "Reshape": lambda g, x: g.MatMul(x, g.Reshape(_weights(g, 2, 3, 4, axis=2), [6, 4])),
+}
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_weights_are_moved_as_integers(name: str) -> None:
+    g = Builder(Graph("net"))
+    x = g.graph.add_input("x", np.dtype(np.float32), (5, 6))
+    g.graph.outputs = [MOVED[name](g, x)]
+    after = g.graph.copy()
+    assert dequantise_last(after)
+    after.check()
+    [layer] = [node for node in after.nodes() if node.op in ("Conv", "MatMul")]
+    maker = after.producer(layer.inputs[1])  # type: ignore[arg-type]
+    assert maker is not None
+    assert maker.op == "DequantizeLinear"
+    feeds = {"x": np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)}
+    [wanted], [found] = (OnnxRuntime(one).run(feeds).values() for one in (g.graph, after))
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_pad_on_integers_adds_what_they_stand_for() -> None:
+    g = Builder(Graph("net"))
+    x = g.graph.add_input("x", np.dtype(np.float32), (2, 3))
+    grid = g.constant(0.1, np.float32), g.constant(20, np.uint8)
+    q = g.QuantizeLinear(x, *grid)
+    padded = [g.Pad(q, [0, 1, 0, 1], fill) for fill in (None, np.array(20, np.uint8), np.array(7, np.uint8))]
+    g.graph.outputs = [g.DequantizeLinear(y, *grid) for y in padded]
+    after = g.graph.copy()
+    assert pair_moves(after)
+    assert {str(node.inputs[0].dtype) for node in after.nodes() if node.op == "Pad" and node.inputs[0]} == {"float32"}
+    feeds = {"x": np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32)}
+    for wanted, found in zip(*(OnnxRuntime(one).run(feeds).values() for one in (g.graph, after)), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_second_pair_of_the_same_grid_goes() -> None:
+    g = Builder(Graph("net"))
+    y = g.graph.add_input("x", np.dtype(np.float32), (2, 3))
+    grids = [(g.constant(scale, np.float32), g.constant(20, np.uint8)) for scale in (0.1, 0.1, 0.2)]
+    for grid in grids:
+        y = g.DequantizeLinear(g.QuantizeLinear(y, *grid), *grid)
+    g.graph.outputs = [y]
+    run(g.graph, COMMON, check=True)
+    assert [node.op for node in g.graph.nodes()] == ["QuantizeLinear", "DequantizeLinear"] * 2

@@ -37,10 +37,10 @@ class Scaled(NamedTuple):
 def _rewrite(graph: Graph, node: Node) -> bool:
     q, w = node.inputs[0], node.inputs[1]
     scaled = _scaled(graph, node)
-    if q is None or w is None or not w.is_constant or scaled is None:
+    if q is None or w is None or not w.is_constant or scaled is None or not _is_scalar(node.input(2)):
         return False
-    scale = _along_channels(node, scaled.constant, w)
-    if scale is None:
+    scale, zero = _along_channels(node, scaled.constant, w), _zeros(node.input(3))
+    if scale is None or zero is None:
         return False
     y, bias = scaled.last.output, _bias(graph, node, scaled.last, w)
     g = Builder(graph)
@@ -48,14 +48,22 @@ def _rewrite(graph: Graph, node: Node) -> bool:
         ours, theirs = _split(g, q, scaled.computed, scale)
         axis = 0 if node.op == "ConvInteger" else w.rank - 1
         inputs = [
-            g.op(DEQUANTIZE, [q, ours, _zero(g, node.input(2), ours)]),
-            g.op(DEQUANTIZE, [w, g.constant(theirs, _FLOAT), _zero(g, node.input(3), theirs)], axis=axis),
+            g.op(DEQUANTIZE, [q, ours, node.input(2)]),
+            g.op(DEQUANTIZE, [w, *_grid(g, theirs, zero)], axis=axis),
             *([g.constant(bias[1], name=f"{node.name}/bias")] if bias else []),
         ]
         new = g.op(_LAYERS[node.op], inputs, **node.attributes)
     new.shape = y.shape
     supplant(graph, bias[0] if bias else scaled.last, new)
     return True
+
+
+def _is_scalar(zero: Value | None) -> bool:
+    return zero is None or zero.shape == ()
+
+
+def _zeros(value: Value | None) -> np.ndarray | None:
+    return np.zeros((), np.int8) if value is None else value.data
 
 
 def _scaled(graph: Graph, node: Node) -> Scaled | None:
@@ -111,13 +119,10 @@ def _split(g: Builder, q: Value, computed: Value | None, scale: np.ndarray) -> t
     return g.constant(own.array.reshape(())), (scale / own.array.reshape(())).astype(np.float32)
 
 
-def _zero(g: Builder, zero: Value | None, scale: Value | np.ndarray) -> Value | None:
-    """The zero point in the shape of the scale; zeros of constant weights are left out."""
-    if zero is None or not zero.is_constant:
-        return zero
-    if isinstance(scale, Value):
-        return g.constant(zero.array.reshape(()))
-    return g.constant(np.array(np.broadcast_to(zero.array.reshape(-1), scale.shape))) if zero.array.any() else None
+def _grid(g: Builder, scale: np.ndarray, zero: np.ndarray) -> list[Value]:
+    """Scale and zero point of constant weights, in one shape; zeros are left out."""
+    scale, zero = np.broadcast_arrays(scale, zero.reshape(()) if zero.size == 1 else zero.ravel())
+    return [g.constant(np.array(part)) for part in ((scale, zero) if zero.any() else (scale,))]
 
 
 def _bias(graph: Graph, node: Node, last: Node, w: Value) -> tuple[Node, np.ndarray] | None:

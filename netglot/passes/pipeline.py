@@ -85,6 +85,7 @@ COMMON: list[Pass] = [
     tidy,  # where Mul and Add cancelled
     merge_clips,
     fuse_activations,
+    pair_moves,  # again: Transposes that were better put between a pair
     remove_dead_code,  # weights that the others replaced
 ]
 
