@@ -38,7 +38,7 @@ class Observation:
 
     low, high: the least and largest value; 0 where there is none. count: how many there were. lows, highs: those of
     each sample (of the last 4096 that held any). nonfinite: how many values were NaN or infinite. histogram: of all
-    values. peaks: the largest magnitude, and means: the mean, of every channel.
+    values, over their range and zero. peaks: the largest magnitude, and means: the mean, of every channel.
     """
 
     name: str
@@ -99,7 +99,7 @@ def limits(
     if observation.nonfinite:
         what = f"'{observation.name}' holds NaN or infinity ({observation.nonfinite} times): it has no range"
         raise ConversionError(what, hint="Leave it in float.")
-    if not observation.count:
+    if observation.low == observation.high == 0:
         return 0.0, 0.0
     low, high = _range(observation, method, bits, symmetric, percentile, decay)
     low, high = min(low, 0.0), max(high, 0.0)
@@ -180,14 +180,13 @@ def _observation(name: str, part: Extent) -> Observation:
 
 
 def _with_histograms(seen: Mapping[str, Observation], passes: _Passes) -> dict[str, Observation]:
-    edges = {name: (item.low, item.high, not item.nonfinite) for name, item in seen.items()}
+    """Their range is extended to zero, which what is chosen from them will hold."""
+    edges = {name: (min(item.low, 0.0), max(item.high, 0.0), not item.nonfinite) for name, item in seen.items()}
     counts = {name: np.zeros(BINS, np.int64) for name in seen}
     for found in passes.run(partial(_counts, edges=edges)):
         for name, part in found.items():
             counts[name] += part
-    return {
-        name: replace(item, histogram=Histogram(item.low, item.high, counts[name])) for name, item in seen.items()
-    }  # fmt: skip
+    return {name: replace(item, histogram=Histogram(*edges[name][:2], counts[name])) for name, item in seen.items()}
 
 
 def _counts(chunk: Chunk, edges: Mapping[str, tuple[float, float, bool]]) -> dict[str, np.ndarray]:

@@ -50,7 +50,7 @@ def least_squares(histogram: Histogram, bits: int, symmetric: bool) -> Range:
     Both ends are sought at once, on a coarse grid of factors of the observed range and twice on a finer one around the
     best. Grids finer than the histogram keep the observed range: there is nothing that clipping could win.
     """
-    low, high = min(histogram.low, 0.0), max(histogram.high, 0.0)
+    low, high = histogram.low, histogram.high
     if symmetric:
         low, high = min(low, -high), max(-low, high)
     unit = max(-low, high)
@@ -112,7 +112,7 @@ def least_divergence(histogram: Histogram, bits: int, symmetric: bool) -> Range:
     as much as the second. The talk has symmetric ranges only; the other end of an asymmetric one is kept if it lies
     within +-t.
     """
-    low, high = min(histogram.low, 0.0), max(histogram.high, 0.0)
+    low, high = histogram.low, histogram.high
     unsigned = not symmetric and (low == 0 or high == 0)
     levels = 2 ** (bits - 1 + unsigned)
     if low == high or levels >= KL_BINS:
