@@ -199,6 +199,7 @@ ROUNDED = {"fp16": halves, "int8": bytes_of_channels}
 
 def test_weights_beyond_the_range_of_halves_stay() -> None:
     assert to_halves(np.array([1e5, 1], np.float32)) is None
+    assert to_halves(np.array([1e-9, 2e-9], np.float32)) is None
 
 
 def test_weights_lie_in_panels() -> None:

@@ -311,12 +311,15 @@ def test_fp16_halves_the_weights_and_keeps_the_interface(tmp_path: Path) -> None
     assert LiteRT(tmp_path / "a.tflite").inputs[0].dtype == np.float32
 
 
-def test_fp16_leaves_weights_beyond_its_range(tmp_path: Path) -> None:
+def test_fp16_leaves_weights_that_it_can_not_hold(tmp_path: Path) -> None:
+    """Beyond its range, too small for it, or named: the fourth is stored as float16."""
     g = Builder()
     y = g.MatMul(image(g, 2, 8), const((8, 4)) * np.float32(1e6))
-    g.graph.outputs = [g.Add(g.MatMul(y, const((4, 8), -1e-6, 1e-6)), const((8,)))]
-    found = check(g.graph, tmp_path, rtol=1e-1, quantize="fp16")
-    assert found["DEQUANTIZE"] == 1
+    y = g.MatMul(g.MatMul(y, const((4, 8), -1e-6, 1e-6)), g.constant(const((8, 8)), name="named"))
+    g.graph.outputs = [g.Add(g.MatMul(y, const((8, 8))), const((8,)))]
+    assert check(g.graph.copy(), tmp_path, rtol=2e-3, quantize="fp16")["DEQUANTIZE"] == 2
+    save(g.graph, tmp_path / "kept.tflite", quantize="fp16", keep={"named"})
+    assert operators(tmp_path / "kept.tflite")["DEQUANTIZE"] == 1
 
 
 def test_float16_is_computed_as_float32(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from netglot.ir.graph import Graph, Node
+from netglot.ir.half import HALF, constant_misfit
 
 PANEL = 16  # simd.h: panel
 _TILE_ROWS = 14  # tile.h: the most rows that a tile has on any level
@@ -95,8 +96,8 @@ def merged(w: np.ndarray, groups: int) -> tuple[np.ndarray, int]:
 
 
 def to_halves(w: np.ndarray) -> np.ndarray | None:
-    """Weights as float16, or None if some are beyond its range."""
-    return w.astype(np.float16) if np.abs(w).max(initial=0) <= np.finfo(np.float16).max else None
+    """Weights as float16, or None if it can't hold them: some are beyond its range, or most vanish."""
+    return None if constant_misfit(w) else w.astype(HALF)
 
 
 def to_exact_halves(w: np.ndarray) -> np.ndarray | None:

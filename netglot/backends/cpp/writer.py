@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 from itertools import accumulate
@@ -83,6 +83,7 @@ def save(
     graph: Graph, path: Path, *, threads: int = 1, exact: bool = False, encrypt: Path | None = None,
     protect: bool = False, salt: str | None = None, map_file: Path | None = None,
     quantize: Literal["fp16", "int8"] | None = None, compress: Literal["lossless"] | None = None,
+    keep: Collection[str] = (),
 ) -> int:  # fmt: skip
     """Writes `graph` into the folder `path`; returns the number of nodes written.
 
@@ -91,7 +92,8 @@ def save(
     but such as are derived from `salt` (by default a random one); `map_file` (by default beside the folder) tells the
     owner what they stand for (protect.py). The graph is protected with them. quantize: store the weights of
     convolutions and products as float16, or as int8 with a factor for each output channel; what is computed stays
-    float32. Those that are float16 in the source are stored so by default, and those that are 8-bit integers with one
+    float32, and so do weights that float16 can't hold: with that, what `keep` names (netglot.quantize.half) is float32
+    whether it is named or not. Those that are float16 in the source are stored so by default, and those that are 8-bit integers with one
     scale for each output channel as int8. compress: the constants are coded without
     loss (entropy.py) and decoded into memory when a model is made; then, too, there are no Winograd convolutions, whose
     weights are more and of more values.

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Collection
+
 from ai_edge_litert import schema_py_generated as tfl
 
 from netglot.backends.tflite.context import Op, Tensor, TFLiteBuilder
 from netglot.ir.graph import Graph
+from netglot.ir.half import constant_misfit
 from netglot.passes.widen import BRAIN, DOUBLE, FLOAT, HALF, widen
 
 SMALLEST = 16  # elements: below that a constant is a parameter of a formula (an epsilon, a scale), not weights
-LARGEST = float(np.finfo(HALF).max)
 
 
-def store_as_half(m: TFLiteBuilder) -> None:
+def store_as_half(m: TFLiteBuilder, keep: Collection[str] = ()) -> None:
     """w -> DEQUANTIZE(float16 w), as TFLite's float16 post-training quantisation does.
 
-    Weights that float16 can't hold, because they are beyond its range, stay as they are.
+    Weights that float16 can't hold, because some are beyond its range or most vanish, stay as they are, as do those
+    that `keep` names.
     """
     halved: dict[int, int] = {}
     dequantized: list[Op] = []
     for op in m.ops:
         for x in op.inputs:
-            if x >= 0 and x not in halved and _fits(m.tensors[x]):
+            if x >= 0 and x not in halved and m.tensors[x].name not in keep and _fits(m.tensors[x]):
                 halved[x] = _halve(m, x, dequantized)
         op.inputs = [halved.get(x, x) for x in op.inputs]
     m.ops = dequantized + m.ops
@@ -32,7 +34,7 @@ def _fits(tensor: Tensor) -> bool:
     data = tensor.data
     if data is None or data.dtype != FLOAT or data.size < SMALLEST:
         return False
-    return bool(max(-data.min(), data.max()) <= LARGEST)  # false for NaN
+    return not constant_misfit(data)
 
 
 def _halve(m: TFLiteBuilder, x: int, dequantized: list[Op]) -> int:

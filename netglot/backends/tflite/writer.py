@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,12 @@ def prepare(graph: Graph) -> Graph:
     return run(graph, PASSES)
 
 
-def save(graph: Graph, path: Path, quantize: str | None = None) -> int:
+def save(graph: Graph, path: Path, quantize: str | None = None, *, keep: Collection[str] = ()) -> int:
     """Writes `graph`, which is changed on the way; returns the number of operators written.
 
     What lies between DequantizeLinear and QuantizeLinear is computed on integers where LiteRT has kernels for it (see
-    integer.py). With quantize "fp16" weights are stored as float16 (inputs, outputs and arithmetic stay float32).
+    integer.py). With quantize "fp16" weights are stored as float16 (inputs, outputs and arithmetic stay float32), but
+    those that `keep` names or float16 can't hold.
     Raises UnsupportedError with every operator that can't be written, ConversionError above 2 GB.
     """
     lower_control(graph, UNROLLED)
@@ -72,7 +73,7 @@ def save(graph: Graph, path: Path, quantize: str | None = None) -> int:
         compute_on_integers(part, first, last)
     if quantize == "fp16":
         for part in (m, *(item.content for item in m.subgraphs)):
-            store_as_half(part)
+            store_as_half(part, keep)
     names = [value.name for value in graph.inputs], [value.name for value in graph.outputs]
     write(m, graph.name, dict(zip(names[0], inputs, strict=True)), dict(zip(names[1], outputs, strict=True)), path)
     return len(m.ops) + sum(len(item.content.ops) for item in m.subgraphs)
