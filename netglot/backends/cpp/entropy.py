@@ -5,14 +5,16 @@ What is written, as runtime/entropy.h reads it (numbers little-endian, sizes as 
     stream    : table for each constant
     table     : byte = log2 of the element's bytes | 4 if there is a codebook, elements, [codebook], block...
     codebook  : values - 1 as a byte, order as a byte, bits: exponential Golomb codes of the gaps between sorted values
-    block     : up to BLOCK elements: byte = 1 if there is a mask, [two planes: its even and odd bytes], plane...
+    block     : up to BLOCK elements: byte = DENSE, plane...
+              | byte = MASKED, two planes: the mask's even and odd bytes, plane...
+              | byte = SCALED, rows as a byte, scales as four planes, plane
     plane     : byte = RAW, bytes | CONSTANT, byte | CODED, frequencies, states (LANES x 4 bytes), words (2 bytes each)
     frequencies: first and last symbol, order | shift << 4, bits: exponential Golomb codes of zigzagged differences
 
 A mask has a bit for each element, least significant first: whether it is other than zero; then only those follow. So
 the zeros that fill the panels of packing.py cost nothing: they make the same two bytes again and again. Elements have
 one plane for each of their bytes, after a rotation by one bit that unites the exponent of a float; with a codebook they
-have one, of indices.
+have one, of indices. What is scaled are integers of 8 bits, in rows of 16 of which so many have 16 scales in common.
 
 The entropy coder is rANS (Duda, "Asymmetric numeral systems", arXiv:1311.2540) with frequencies that sum to 2^14,
 states of 32 bits in LANES that take turns (Giesen, "Interleaved entropy coders", arXiv:1402.3392), and words of 16
@@ -25,12 +27,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 
 BLOCK = 1 << 16  # elements; entropy.h: block
 WORKSPACE = 27 << 10  # bytes; entropy.h: the size of Unpacker, rounded up
 RAW, CONSTANT, CODED = 0, 1, 2  # entropy.h: Plane
+DENSE, MASKED, SCALED = 0, 1, 2  # entropy.h: Block
 
 _PRECISION = 14  # bits of a frequency; entropy.h: precision
 _LANES = 4  # entropy.h: lanes
@@ -39,6 +43,7 @@ _WORTH = 63 / 64  # of what is not coded: decoding takes time
 _BATCH = 1 << 22  # symbols that are coded side by side
 _NEUTRAL = 256  # a symbol of frequency 1: it changes no state
 _HAS_CODEBOOK, _MOST_VALUES, _PROBED = 4, 256, 4096
+_LANES_OF_PANEL, _ROWS, _LARGEST, _PROBED_GROUPS = 16, (128, 64, 32), 8, 4  # of scaled integers
 
 
 @dataclass(frozen=True)
@@ -78,20 +83,22 @@ def _table(array: np.ndarray) -> Iterator[list[Part]]:
     size = array.dtype.itemsize
     words = array.reshape(-1).view(np.dtype(f"<u{size}"))
     codebook = _codebook(words)
+    scaled = _scaled(words) if codebook is None and array.dtype == np.float32 else None
     head = bytes([size.bit_length() - 1 | (_HAS_CODEBOOK if codebook is not None else 0)]) + _leb128(words.size)
     yield [head if codebook is None else head + _codebook_bytes(codebook)]
     for start in range(0, words.size, BLOCK):
-        yield _block(words[start : start + BLOCK], codebook)
+        part = words[start : start + BLOCK]
+        yield _block(part, codebook) if scaled is None else _scaled_block(part, *scaled, start)
 
 
 def _block(words: np.ndarray, codebook: np.ndarray | None) -> list[Part]:
     """Elements as they are, or those that are not zero and where they stand, whichever is smaller."""
-    whole = [bytes([0]), *_planes(words, codebook)]
+    whole = [bytes([DENSE]), *_planes(words, codebook)]
     live = words != 0
     if live.all():
         return whole
     mask = np.packbits(live, bitorder="little")
-    masked = [bytes([1]), *plane(mask[0::2]), *plane(mask[1::2]), *_planes(words[live], codebook)]
+    masked = [bytes([MASKED]), *plane(mask[0::2]), *plane(mask[1::2]), *_planes(words[live], codebook)]
     return min(whole, masked, key=_size)
 
 
@@ -132,6 +139,53 @@ def _size(parts: Sequence[Part]) -> float:
     return sum(part.size if isinstance(part, Symbols) else len(part) for part in parts)
 
 
+# ----------------------------------------------------- integers with many scales
+
+
+def _scaled_block(words: np.ndarray, scales: np.ndarray, rows: int, start: int) -> list[Part]:
+    """Weights [groups * rows * 16] as integers, with their scales [groups, 16], of which `start` weights are over."""
+    size = rows * _LANES_OF_PANEL
+    own = scales[start // size : (start + words.size) // size]
+    factors = np.where(own > 0, own, np.float32(1))[:, None]
+    codes = np.round(words.view(np.float32).reshape(-1, rows, _LANES_OF_PANEL) / factors).astype(np.int8)
+    scale_planes = _planes(own.reshape(-1).view(np.dtype("<u4")), None)
+    return [bytes([SCALED, rows]), *scale_planes, *plane(codes.reshape(-1).view(np.uint8))]
+
+
+def _scaled(words: np.ndarray) -> tuple[np.ndarray, int] | None:
+    """(scales [groups, 16], rows) of panels of floats that are integers of 4 bits times those, to the bit."""
+    for rows in _ROWS:
+        if words.size == 0 or words.size % (rows * _LANES_OF_PANEL):
+            continue
+        groups = words.view(np.float32).reshape(-1, rows, _LANES_OF_PANEL)
+        if _scales(groups[:_PROBED_GROUPS]) is not None and (scales := _scales(groups)) is not None:
+            return scales, rows
+    return None
+
+
+def _scales(groups: np.ndarray) -> np.ndarray | None:
+    """Of each column [groups, 16]: its largest number divided by an integer, give or take a rounding."""
+    columns = np.ascontiguousarray(groups.swapaxes(1, 2)).reshape(-1, groups.shape[1])
+    peaks, scales = np.abs(columns).max(axis=1), np.zeros(len(columns), np.float32)
+    if not np.isfinite(peaks).all():
+        return None
+    left = np.flatnonzero(columns.view(np.uint32).any(axis=1))
+    for divisor, beyond in product(range(_LARGEST, 0, -1), (0, -np.inf, np.inf)):
+        trial = peaks[left] / np.float32(divisor)
+        trial = np.nextafter(trial, np.float32(beyond)) if beyond else trial
+        fits = _are_multiples(columns[left], trial)
+        scales[left[fits]] = trial[fits]
+        left = left[~fits]
+    return None if left.size else scales.reshape(len(groups), _LANES_OF_PANEL)
+
+
+def _are_multiples(columns: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        products = np.round(columns / scales[:, None]) * scales[:, None]
+    equal: np.ndarray = (products.view(np.uint32) == columns.view(np.uint32)).all(axis=1)
+    return equal
+
+
 # --------------------------------------------------------- codebook, frequencies
 
 
@@ -141,7 +195,7 @@ def _codebook(words: np.ndarray) -> np.ndarray | None:
         return None
     values = np.unique(words)
     pays = len(values) <= _MOST_VALUES and len(values) * 2 <= words.size
-    return values if pays else None
+    return values if pays and words.size else None
 
 
 def _codebook_bytes(codebook: np.ndarray) -> bytes:

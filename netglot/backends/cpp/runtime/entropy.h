@@ -105,7 +105,7 @@ class Unpacker {
   /// between them is zero. False if the stream is damaged, with anything in `out`.
   bool unpack(const unsigned char* data, std::size_t size, unsigned char* out, std::size_t room) {
     stream_ = {data, data + size};
-    std::memset(out, 0, room);
+    if (room > 0) std::memset(out, 0, room);
     std::size_t at = 0;
     while (stream_.left() > 0) {
       std::size_t written = 0;
@@ -121,6 +121,8 @@ class Unpacker {
   static constexpr std::uint32_t lowest = 1u << 16;     // state of the coder
   static constexpr std::size_t lanes = 4;               // states that take turns
   static constexpr std::size_t block_size = 1u << 16;   // elements of a block, at most
+  static constexpr std::size_t panel_lanes = 16;        // that have scales of their own
+  enum Block : unsigned { dense, masked, scaled };
   enum Plane : unsigned { raw, constant, coded };
 
   struct Interval {
@@ -154,10 +156,14 @@ class Unpacker {
   }
 
   bool block(unsigned char* out, std::size_t count) {
-    const unsigned is_masked = stream_.byte();
-    if (is_masked == 0) return words(out, count);
+    const unsigned kind = stream_.byte();
+    if (kind == dense) return words(out, count);
+    return kind == masked ? masked_block(out, count) : kind == scaled && scaled_block(out, count);
+  }
+
+  bool masked_block(unsigned char* out, std::size_t count) {
     const std::size_t bytes = (count + 7) / 8;
-    if (is_masked > 1 || !plane(mask_, (bytes + 1) / 2, 2) || !plane(mask_ + 1, bytes / 2, 2)) return false;
+    if (!plane(mask_, (bytes + 1) / 2, 2) || !plane(mask_ + 1, bytes / 2, 2)) return false;
     std::size_t live = 0;
     for (std::size_t i = 0; i < count; ++i) live += mask_[i / 8] >> i % 8 & 1u;
     if (!words(out, live)) return false;
@@ -168,7 +174,23 @@ class Unpacker {
     return true;
   }
 
-  /// The elements that the mask leaves.
+  /// Integers times the scale of their lane in so many rows; the scales lie where a mask would.
+  bool scaled_block(unsigned char* out, std::size_t count) {
+    const std::size_t rows = stream_.byte(), group = rows * panel_lanes;
+    if (size_ != sizeof(float) || has_codebook_ || group == 0 || count % group != 0) return false;
+    const std::size_t scales = count / rows;
+    if (scales * sizeof(float) > sizeof mask_ || !words(mask_, scales) || !plane(out, count, sizeof(float))) return false;
+    for (std::size_t i = 0; i < count; ++i, out += sizeof(float)) {
+      float scale;
+      std::memcpy(&scale, mask_ + (i / group * panel_lanes + i % panel_lanes) * sizeof scale, sizeof scale);
+      const int code = *out < 128 ? *out : *out - 256;
+      const float value = static_cast<float>(code) * scale;
+      std::memcpy(out, &value, sizeof value);
+    }
+    return true;
+  }
+
+  /// The elements that are written, from the first place on.
   bool words(unsigned char* out, std::size_t count) {
     if (has_codebook_) {
       if (!plane(out, count, size_)) return false;
