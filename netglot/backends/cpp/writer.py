@@ -93,10 +93,10 @@ def save(
     owner what they stand for (protect.py). The graph is protected with them. quantize: store the weights of
     convolutions and products as float16, or as int8 with a factor for each output channel; what is computed stays
     float32, and so do weights that float16 can't hold: with that, what `keep` names (netglot.quantize.half) is float32
-    whether it is named or not. Those that are float16 in the source are stored so by default, and those that are 8-bit integers with one
-    scale for each output channel as int8. compress: the constants are coded without
-    loss (entropy.py) and decoded into memory when a model is made; then, too, there are no Winograd convolutions, whose
-    weights are more and of more values.
+    whether it is named or not. Those that are float16 in the source are stored so by default, and those that are 8-bit
+    integers with one scale for each output channel as int8. compress: the constants are coded without loss (entropy.py)
+    and decoded into memory when a model is made; then, too, there are no Winograd convolutions, whose weights are more
+    and of more values.
 
     ConversionError where a shape is not known or C++ has not the type of an input or output; UnsupportedError with
     every node that can't be written.
