@@ -215,8 +215,8 @@ def test_folders_that_hold_no_images(tmp_path: Path) -> None:
         open_samples(tmp_path / "cats", [tensor(1, 3, 8, 8), tensor(1, name="y")])
     with pytest.raises(ConversionError, match="no such file"):
         open_samples(tmp_path / "none.npz", [tensor(1, 3, 8, 8)])
-    with pytest.raises(ConversionError, match="not a readable image"):
-        list(open_samples(tmp_path / "none.png", [tensor(1, 3, 8, 8)]))
+    with pytest.raises(ConversionError, match="no such file or folder"):
+        open_samples(tmp_path / "none", [tensor(1, 3, 8, 8)], "bgr")
 
 
 def test_unreadable_images_are_named(tmp_path: Path) -> None:

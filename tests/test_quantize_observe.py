@@ -9,6 +9,7 @@ import pickle
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import partial
 
 import numpy as np
@@ -188,7 +189,20 @@ def test_progress_counts_the_samples_of_both_passes() -> None:
     assert told == [(8, 22), (11, 22), (19, 22), (22, 22)]
 
 
-def test_a_graph_is_not_changed_and_constants_in_memory_are_not_copied() -> None:
+@pytest.mark.parametrize("text", ["", "processes:1"])
+def test_constants_and_operators_of_netglot_are_tensors_like_others(text: str) -> None:
+    g = Builder()
+    x = g.graph.add_input("x", F32, (600,))
+    palette = g.extension("Palette", [np.arange(600, dtype=np.uint8) % 4, np.float32([-1, 0, 2, 3])])
+    weight = g.constant(np.arange(600, dtype=np.float32), name="weight")
+    g.graph.outputs = [g.Add(g.Mul(x, palette), weight)]
+    data = [{"x": np.zeros(600, np.float32)}]
+    with open_executor(text) if text else nullcontext() as executor:
+        seen = observe(g.graph, [palette.name, "weight", g.graph.outputs[0].name], data, executor=executor)
+    assert [(item.low, item.high) for item in seen.values()] == [(-1, 3), (0, 599), (0, 599)]
+
+
+def test_a_graph_is_not_changed() -> None:
     graph = network()
     before = str(graph.nodes()), [value.name for value in graph.outputs]
     observe(graph, ["hidden"], samples(2))

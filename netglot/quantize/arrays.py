@@ -28,8 +28,6 @@ SUFFIXES = (".npy", ".npz")
 
 def open_file(path: Path, inputs: Sequence[str]) -> ArrayItems | ArchiveItems:
     """Items of an .npy (of the only input) or an .npz (arrays named as the inputs)."""
-    if not path.exists():
-        raise ConversionError("there is no such file or folder", Origin(str(path)))
     if path.suffix.lower() not in SUFFIXES:
         hint = "Expected a folder of images, an image, an .npz or an .npy."
         raise ConversionError("it is not known how to read samples from it", Origin(str(path)), hint)
@@ -120,7 +118,8 @@ class ArchiveItems:
     """Items of an .npz, decompressed as they are asked for."""
 
     def __init__(self, path: Path, inputs: Sequence[str]) -> None:
-        self._path, self.labels = path, None
+        self._path = path
+        self.labels: np.ndarray | None = None
         with zipfile.ZipFile(path) as archive:
             files = {name.removesuffix(".npy"): name for name in archive.namelist()}
             members = {name: _member(archive, file) for name, file in files.items() if name in (*inputs, LABELS)}
@@ -129,8 +128,6 @@ class ArchiveItems:
             if has_labels:
                 self.labels = _labels(_read_whole(archive, members[LABELS]), Origin(str(path)))
         self._members = {name: members[name] for name in inputs}
-
-    labels: np.ndarray | None
 
     def __len__(self) -> int:
         return self._count

@@ -70,6 +70,8 @@ def open_samples(data: Any, inputs: Sequence[Input], preprocess: str = "") -> Sa
         return data
     if isinstance(data, (str, Path)):
         path = Path(data)
+        if not path.exists():
+            raise ConversionError("there is no such file or folder", Origin(str(path)))
         if path.is_dir() or path.suffix.lower() in images.SUFFIXES:
             return _samples(images.open_images(path, inputs, preprocess), inputs)
     if preprocess:

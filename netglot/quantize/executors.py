@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -49,7 +50,8 @@ def _dask(address: str) -> Iterator[Executor]:
         client = Client(f"tcp://{address}", timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:  # a timeout is an OSError
         raise ConversionError(f"there is no Dask scheduler at {address}: {error}") from None
-    with client:
+    with client, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sending large graph")  # a model and some images are that
         if not client.nthreads():
             raise ConversionError(f"the Dask cluster at {address} has no workers")
         yield client.get_executor(pure=False)

@@ -153,7 +153,10 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _shown(folder: Path) -> list[Path]:
-    return sorted(item for item in folder.iterdir() if not item.name.startswith("."))
+    try:
+        return sorted(item for item in folder.iterdir() if not item.name.startswith("."))
+    except OSError as error:
+        raise ConversionError(f"can't be read: {error.strerror}", Origin(str(folder))) from None
 
 
 # ------------------------------------------------------------------------- pixels

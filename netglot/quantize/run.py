@@ -61,6 +61,9 @@ class Chunk(Sequence[tuple[Arrays, ...]]):
             return Chunk(self._runners, self._samples[index])
         return tuple(runner.run(self._samples[index]) for runner in self._runners)
 
+    def __iter__(self) -> Iterator[tuple[Arrays, ...]]:
+        return (self[index] for index in range(len(self)))
+
 
 class Runner:
     """An open session that gives the wanted tensors of a graph, those of its inputs that are `fed` among them."""
@@ -172,7 +175,8 @@ def _finished(work: _LocalWork[T] | _RemoteWork[T], job: _Job[Any]) -> tuple[int
         if not _is_lost(error):
             raise
         what = f"a worker of the executor is gone: {type(error).__name__} {error}".rstrip()
-        raise ConversionError(what, hint="Did it run out of memory? Take fewer workers, or none.") from error
+        hint = 'Was its memory enough for the graph? A script that starts processes needs `if __name__ == "__main__":`.'
+        raise ConversionError(what, hint=hint) from error
 
 
 def _is_lost(error: Exception) -> bool:
@@ -206,9 +210,7 @@ class _LocalWork(Generic[T]):
 class _RemoteWork(Generic[T]):
     """In other processes: the first chunks take the models along, a worker that has none is sent its chunk again."""
 
-    def __init__(
-        self, executor: Executor, wanted: Sequence[_Wanted], step: Callable[[Chunk], T], workers: int
-    ) -> None:  # fmt: skip
+    def __init__(self, executor: Executor, wanted: Sequence[_Wanted], step: Callable[[Chunk], T], workers: int) -> None:
         self._executor, self._step, self._first = executor, step, workers
         self._full = [_Sent.of(item) for item in wanted]
         self._known = [_Sent(item.key, None) for item in self._full]
