@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx.reference import ReferenceEvaluator
 
+from netglot.backends.coreml.writer import save as save_coreml
 from netglot.backends.onnx.writer import save
 from netglot.convert import load
 from netglot.ir.builder import Builder
@@ -19,6 +20,7 @@ from netglot.ir.half import constant_misfit, range_misfit
 from netglot.quantize.half import HalfPlan, half_plan
 from netglot.quantize.observe import observe
 from netglot.runtimes.onnxruntime import OnnxRuntime
+from tests.targets import evaluate_coreml
 
 F = np.dtype(np.float32)
 Feeds = list[dict[str, np.ndarray]]
@@ -248,6 +250,39 @@ def test_activations_beyond_float16(tmp_path: Path) -> None:
     assert next(value for value in constants if value.array.shape[1] == 3).dtype == np.float16
     product = next(node for node in written.nodes() if node.op == "MatMul")
     assert product.output.dtype == np.float16  # which reads what is only computed in float32
+
+
+def test_activations_beyond_float16_in_core_ml(tmp_path: Path) -> None:
+    """By the independent evaluator of Core ML files, which computes in float16 where the file says so."""
+    graph, feed = hot_network(), feeds(1, seed=100)[0]
+    plan, wanted = plan_of(graph, feeds(8)), OnnxRuntime(graph).run(feed)
+    save_coreml(graph.copy(), tmp_path / "blind.mlpackage", quantize="fp16")
+    save_coreml(graph, tmp_path / "half.mlpackage", quantize="fp16", keep=plan.keep, inside=plan.inside)
+    blind, found = (evaluate_coreml(tmp_path / name, feed) for name in ("blind.mlpackage", "half.mlpackage"))
+    assert not all(np.isfinite(array).all() for array in blind.values())
+    for name, array in wanted.items():
+        np.testing.assert_allclose(found[name], array, atol=1e-2)
+
+
+def test_what_core_ml_composes_is_kept_as_a_whole(tmp_path: Path) -> None:
+    """It has no mean-variance normalisation: its squares are computed in float32, and what reads it in float16."""
+    g = Builder(Graph("g"))
+    x = g.graph.add_input("x", F, (1, 2, 30, 30))
+    y = g.MeanVarianceNormalization(x, axes=(0, 2, 3), name="result")
+    g.graph.outputs = [g.Tanh(g.Mul(y, 0.7))]
+    feed = {"x": normal(1, 2, 30, 30, scale=600)}
+    plan, wanted = plan_of(g.graph, [feed]), OnnxRuntime(g.graph).run(feed)
+    assert plan.inside == {"result"}
+    save_coreml(g.graph.copy(), tmp_path / "blind.mlpackage", quantize="fp16")
+    save_coreml(g.graph, tmp_path / "half.mlpackage", quantize="fp16", keep=plan.keep, inside=plan.inside)
+    [blind], [found], [array] = (
+        evaluate_coreml(tmp_path / "blind.mlpackage", feed).values(),
+        evaluate_coreml(tmp_path / "half.mlpackage", feed).values(),
+        wanted.values(),
+    )
+    assert np.abs(blind - array).max() > 0.1 or not np.isfinite(blind).all()
+    np.testing.assert_allclose(found, array, atol=5e-3)
+    assert np.abs(found - array).max() > 0
 
 
 def test_palettes_of_halves(tmp_path: Path) -> None:

@@ -40,11 +40,14 @@ from netglot.registry import Operator
 NAMES, TYPES = "netglot.names", "netglot.types"  # keys of the metadata, read by the Core ML runtime and frontend
 
 
-def save(graph: Graph, path: Path, quantize: str | None = None, *, keep: Collection[str] = frozenset()) -> int:
+def save(
+    graph: Graph, path: Path, quantize: str | None = None, *, keep: Collection[str] = (), inside: Collection[str] = (),
+) -> int:  # fmt: skip
     """Writes `graph` as the package `path`, for the oldest iOS that has all it needs; returns the number of operations.
 
     With quantize "fp16" weights and arithmetic are float16; inputs and outputs stay as they are, and so do the values
-    that `keep` names: what computes or reads them does that in float32. Quantised and compressed weights
+    that `keep` names: what computes or reads them does that in float32 (those that `inside` names, too, are only
+    computed so). Quantised and compressed weights
     (DequantizeLinear, netglot.Palette and netglot.Sparse of constants) stay so, in Core ML's own forms.
 
     Core ML takes no names that are not identifiers, no scalars, and only float32, float16 and int32: what an input or
@@ -54,16 +57,32 @@ def save(graph: Graph, path: Path, quantize: str | None = None, *, keep: Collect
         raise ConversionError(f"Core ML can't be written with --quantize {quantize}", hint="fp16 is possible.")
     lower_control(graph, MOST_STEPS, select=True)
     prepare_weights(graph)
+    known = set(graph.nodes())
     refused = compose(graph, "coreml")
+    kept = {*keep, *_composed(graph, keep, known)}
     _warn_of_open(graph)
     with quiet():
         interface = _Interface(graph)
-        program, target, full = _program(graph, interface, refused, keep)
+        program, target, full = _program(graph, interface, refused, (kept, kept.difference(inside)))
         if quantize == "fp16":
             halve(program, full)
         _unique_names(program, interface.names)
         write_package(path, lambda weights: _spec(program, target, weights, interface.metadata()))
     return sum(op.op_type != "const" for op in program.functions["main"].operations)
+
+
+_Kept = tuple[set[str], set[str]]  # names of what is computed, and of what is read, in float32
+
+
+def _composed(graph: Graph, keep: Collection[str], known: Collection[Node]) -> set[str]:
+    """The values on the way to one of `keep` that composing made of one operator (all but the `known` ones)."""
+    reached: set[str] = set()
+    for node in reversed(graph.nodes()):
+        outputs = {value.name for value in node.outputs}
+        if node not in known and not (reached.isdisjoint(outputs) and outputs.isdisjoint(keep)):
+            makers = {value: graph.producer(value) for value in node.inputs if value is not None}
+            reached.update(value.name for value, maker in makers.items() if maker is not None and maker not in known)
+    return reached
 
 
 def _warn_of_open(graph: Graph) -> None:
@@ -75,7 +94,7 @@ def _warn_of_open(graph: Graph) -> None:
 
 
 def _program(
-    graph: Graph, interface: _Interface, refused: Mapping[Node, str], keep: Collection[str]
+    graph: Graph, interface: _Interface, refused: Mapping[Node, str], keep: _Kept
 ) -> tuple[Any, str, set[Any]]:
     """The MIL program, the deployment target that it needs, and the operations that compute or read what to `keep`."""
     target = "iOS16" if any(value.dtype == np.float16 for value in (*graph.inputs, *graph.outputs)) else TARGETS[0]
@@ -90,7 +109,7 @@ def _program(
 class _Program:
     """The Vars of the graph's values while its nodes are walked."""
 
-    def __init__(self, graph: Graph, interface: _Interface, target: str, keep: Collection[str]) -> None:
+    def __init__(self, graph: Graph, interface: _Interface, target: str, keep: _Kept) -> None:
         self.graph, self.interface, self.keep = graph, interface, keep
         self.m = CoreMLBuilder(target)
         self.vars: dict[Value, Var] = {}
@@ -105,7 +124,7 @@ class _Program:
         version = getattr(coremltools().target, self.m.target)
         with mil.Function(placeholders, opset_version=version) as function:
             for name, value in self.interface.inputs:
-                with self._kept(value):
+                with self._kept([], [value]):
                     self.vars[value] = self._entered(value, function.inputs[name])
             lowering.lower(self.graph, "coreml", self._call, refused)
             function.set_outputs([self._left(name, value) for name, value in self.interface.outputs])
@@ -128,7 +147,7 @@ class _Program:
 
     def _left(self, name: str, value: Value) -> Var:
         """The output as Core ML can give it, under its name."""
-        with self._kept(value):
+        with self._kept([value], []):
             return self._named(name, value)
 
     def _named(self, name: str, value: Value) -> Var:
@@ -144,11 +163,13 @@ class _Program:
         return var
 
     @contextmanager
-    def _kept(self, *values: Value | None) -> Iterator[None]:
-        """What is added inside stays float32 if one of `values` must."""
+    def _kept(self, read: Sequence[Value | None], made: Sequence[Value]) -> Iterator[None]:
+        """What is added inside stays float32 if one of the values that it reads or computes must."""
         before = len(self.m.made)
         yield
-        if any(value is not None and value.name in self.keep for value in values):
+        names_made, names_read = self.keep
+        read_names = {value.name for value in read if value is not None}
+        if not names_made.isdisjoint(value.name for value in made) or not names_read.isdisjoint(read_names):
             self.full.update(self.m.made[before:])
 
     # ------------------------------------------------------------------- nodes
@@ -162,7 +183,7 @@ class _Program:
             for item, parameter in zip(_inputs(node, arguments), operator.positional, strict=False)
         ]
         self.m.outputs = node.outputs
-        with self._kept(*node.inputs, *node.outputs):
+        with self._kept(node.inputs, node.outputs):
             result = self._result(operator, inputs, attributes)
             self._assign(node, list(result) if isinstance(result, tuple | list) else [result])
 
