@@ -13,11 +13,13 @@ from netglot.backends.lowering import problem
 from netglot.backends.onnx import storage
 from netglot.backends.onnx.half import to_half
 from netglot.backends.onnx.opset import attributes_at, ir_version, lowest_opset
+from netglot.backends.onnx.quantized import fit_kernels
 from netglot.errors import ConversionError, Problem, UnsupportedError
 from netglot.ir.graph import Graph, Node, Value
 from netglot.ir.schema import attribute_proto, schema, type_proto
 from netglot.ir.versions import signature
 from netglot.passes.expand_extensions import expand_extensions
+from netglot.passes.pipeline import apply
 
 
 def save(
@@ -33,6 +35,7 @@ def save(
     Raises UnsupportedError with every node that can't be written so.
     """
     expand_extensions(graph)
+    apply(fit_kernels, graph)
     if quantize not in (None, "fp16"):
         raise ConversionError(f"ONNX can't be written with quantize={quantize!r}; only 'fp16' is there")
     if quantize:
