@@ -127,7 +127,7 @@ def ours(network: Network, target: str, folder: Path, method: str | None) -> Pat
     try:
         netglot.convert(
             source, path, weights=weights, quantize="int8", calibrate=samples, verify=False,
-            io_layout="nhwc" if target == "tflite" else "keep", **how,
+            io_layout="nhwc" if target == "tflite" and network.channels_first else "keep", **how,
         )  # fmt: skip
     except Exception as error:  # the table shows what there is
         print(f"{network.name} to {target}: {type(error).__name__}: {error}", file=sys.stderr)

@@ -221,8 +221,8 @@ def test_the_worst_are_those_of_the_lowest_sqnr() -> None:
 
 
 def test_shares_in_words() -> None:
-    shares = (0.0, 0.0002, 0.008, 0.04, 0.4, 0.9955, 1.0)
-    assert [percent(share) for share in shares] == ["0 %", "0.02 %", "0.8 %", "4 %", "40 %", "99.55 %", "100 %"]
+    shares = (0.0, 0.0002, 0.008, 0.04, 0.4, 0.9955, 1.0, math.nan)
+    assert [percent(share) for share in shares] == ["0 %", "0.02 %", "0.8 %", "4 %", "40 %", "99.55 %", "100 %", "–"]
 
 
 # ------------------------------------------------------------------------- JSON

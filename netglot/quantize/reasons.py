@@ -136,7 +136,9 @@ def _rounding(row: TensorRow, expected: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in per cent, with as many digits as say something: 40 %, 4 %, 0.8 %, 0.02 %."""
+    """A share in per cent, with as many digits as say something: 40 %, 4 %, 0.8 %, 0.02 %; a dash where unknown."""
+    if math.isnan(share):
+        return "–"
     if share >= 0.01:
         return f"{100 * share:.4g} %" if share >= 0.99 else f"{100 * share:.2g} %"
     return f"{100 * share:.1g} %"
