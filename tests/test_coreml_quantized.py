@@ -21,7 +21,7 @@ from netglot.ir.builder import Builder
 from netglot.ir.extension.compressed import sparse_of
 from netglot.ir.graph import Graph, Node, Value
 from netglot.runtimes.onnxruntime import OnnxRuntime
-from tests.targets import evaluate_coreml
+from tests.targets import coreml_evaluator, evaluate_coreml
 from tests.test_coreml import read_spec
 
 RNG = np.random.default_rng(6)
@@ -373,3 +373,131 @@ def test_values_to_keep_are_computed_in_float32(tmp_path: Path) -> None:
     assert np.abs(found[0] - wanted).max() > 0.1  # x / infinity
     np.testing.assert_allclose(found[2], wanted, atol=1e-2 * np.abs(wanted).max())
     assert {v.dtype.name for v in load(tmp_path / "2.mlpackage").values() if v.dtype} >= {"float16", "float32"}
+
+
+# ------------------------------------------------------------ coremltools.optimize
+
+
+def converted(target: str, half: bool) -> Any:
+    """A small network by coremltools' own converter, from a program of its own."""
+    mil, ct = coremltools("converters.mil.mil"), coremltools()
+    mb, rng, opset = mil.Builder, np.random.default_rng(1), getattr(ct.target, target)
+
+    def weights(*shape: int) -> np.ndarray:
+        return (rng.normal(size=shape) / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
+
+    with mil.Function({"x": mb.placeholder(shape=(1, 4, 9, 10))}, opset_version=opset) as function:
+        x = mb.relu(x=mb.conv(x=function.inputs["x"], weight=weights(16, 4, 3, 3), bias=weights(16)))
+        x = mb.conv_transpose(x=mb.max_pool(x=x, kernel_sizes=[2, 2], pad_type="valid"), weight=weights(16, 8, 2, 2))
+        x = mb.linear(x=mb.reduce_mean(x=x, axes=[2, 3], keep_dims=False), weight=weights(12, 8))
+        function.set_outputs([mb.identity(x=x, name="y")])
+    program = mil.Program()
+    program.add_function("main", function)
+    precision = ct.precision.FLOAT16 if half else ct.precision.FLOAT32
+    return ct.convert(program, convert_to="mlprogram", minimum_deployment_target=opset, compute_precision=precision,
+                      skip_model_load=True)  # fmt: skip
+
+
+LINEAR, PALETTE, PRUNED = "linear_quantize_weights", "palettize_weights", "prune_weights"
+CONFIGS = {LINEAR: "OpLinearQuantizerConfig", PALETTE: "OpPalettizerConfig", PRUNED: "OpMagnitudePrunerConfig"}
+SYMMETRIC, UNIFORM = {"mode": "linear_symmetric"}, {"mode": "uniform"}
+
+OPTIMIZED: dict[str, tuple[str, list[tuple[str, dict[str, Any]]], set[str]]] = {
+    # target, what is done with the weights one after the other, and the forms they have in the graph ("": floats, as
+    # of several tables that have more than 256 entries together)
+    "int8": ("iOS16", [(LINEAR, SYMMETRIC)], {"DequantizeLinear"}),
+    "uint8": ("iOS16", [(LINEAR, {"mode": "linear", "dtype": "uint8"})], {"DequantizeLinear"}),
+    "int8 of iOS 18": ("iOS18", [(LINEAR, SYMMETRIC | {"granularity": "per_tensor"})], {"DequantizeLinear"}),
+    "uint4": ("iOS18", [(LINEAR, {"mode": "linear", "dtype": "uint4"})], {"DequantizeLinear"}),
+    "int4 in blocks": ("iOS18", [(LINEAR, SYMMETRIC | {"dtype": "int4", "granularity": "per_block", "block_size": 2})],
+                       {"DequantizeLinear"}),
+    "4 bits": ("iOS16", [(PALETTE, UNIFORM | {"nbits": 4})], {"Palette"}),
+    "6 bits": ("iOS16", [(PALETTE, UNIFORM | {"nbits": 6})], {"Palette"}),
+    "3 bits": ("iOS18", [(PALETTE, UNIFORM | {"nbits": 3})], {"Palette"}),
+    "tables of groups": ("iOS18", [(PALETTE, UNIFORM | {"nbits": 2, "granularity": "per_grouped_channel",
+                                                        "group_size": 4})], {"Palette"}),
+    "tables with scales": ("iOS18", [(PALETTE, UNIFORM | {"nbits": 3, "enable_per_channel_scale": True})],
+                           {"Palette", ""}),
+    "sparse": ("iOS16", [(PRUNED, {"target_sparsity": 0.6})], {"Sparse"}),
+    "sparse of iOS 18": ("iOS18", [(PRUNED, {"target_sparsity": 0.6})], {"Sparse"}),
+    "sparse tables": ("iOS18", [(PRUNED, {"target_sparsity": 0.6}), (PALETTE, UNIFORM | {"nbits": 3})], {"Palette"}),
+    "sparse int8": ("iOS18", [(PRUNED, {"target_sparsity": 0.6}), (LINEAR, SYMMETRIC)], {"DequantizeLinear"}),
+    "sparse uint8": ("iOS18", [(PRUNED, {"target_sparsity": 0.6}), (LINEAR, {"mode": "linear", "dtype": "uint8"})],
+                     {"DequantizeLinear"}),
+    "tables of int8": ("iOS18", [(PALETTE, UNIFORM | {"nbits": 4}),
+                                 (LINEAR, SYMMETRIC | {"granularity": "per_tensor"})], {"Palette"}),
+}  # fmt: skip
+
+
+def optimized(name: str, half: bool) -> Any:
+    target, steps, _ = OPTIMIZED[name]
+    optimize = coremltools("optimize.coreml")
+    found = converted(target, half)
+    for i, (function, options) in enumerate(steps):
+        config = getattr(optimize, CONFIGS[function])(weight_threshold=0, **options)
+        joint = {"joint_compression": True} if i else {}
+        found = getattr(optimize, function)(found, optimize.OptimizationConfig(global_config=config), **joint)
+    return found
+
+
+HALF = ("int8", "int4 in blocks", "4 bits", "sparse", "sparse tables")
+
+
+@pytest.mark.parametrize(("name", "half"), [*((name, False) for name in OPTIMIZED), *((name, True) for name in HALF)])
+def test_what_coremltools_optimizes(name: str, half: bool, tmp_path: Path) -> None:
+    """Weights stay compressed and are bit by bit what coremltools decompresses; what is written of them, too."""
+    with quiet():
+        model = optimized(name, half)
+        model.save(str(tmp_path / "stored.mlpackage"))
+        coremltools("optimize.coreml").decompress_weights(model).save(str(tmp_path / "dense.mlpackage"))
+    graph, dense = load(tmp_path / "stored.mlpackage"), load(tmp_path / "dense.mlpackage")
+    graph.check()
+    weights, wanted = layer_weights(graph), layer_weights(dense)
+    assert {op for op, _ in weights} == OPTIMIZED[name][2]
+    assert {op for op, _ in wanted} == {""}
+    assert [array.tobytes() for _, array in weights] == [array.tobytes() for _, array in wanted]
+    assert bool(graph.warnings) == ("" in OPTIMIZED[name][2])
+    inputs = {"x": np.random.default_rng(0).normal(size=(1, 4, 9, 10)).astype(graph.inputs[0].dtype)}
+    judged = coreml_evaluator(tmp_path / "dense.mlpackage").predict(inputs)["y"]
+    tolerance = (5e-3 if half else 1e-5) * np.abs(judged).max()
+    np.testing.assert_allclose(OnnxRuntime(graph).run(inputs)["y"], judged, atol=tolerance)
+    save(graph, tmp_path / "again.mlpackage")
+    back = layer_weights(load(tmp_path / "again.mlpackage"))
+    assert [(op, array.tobytes()) for op, array in back] == [(op, array.tobytes()) for op, array in weights]
+
+
+def test_what_coremltools_quantizes_the_activations_of(tmp_path: Path) -> None:
+    """linear_quantize_activations calibrates on a Mac; here its pass is given the ranges. Ours is built the same."""
+    optimize, passes = coremltools("optimize.coreml"), coremltools("converters.mil.mil.passes.pass_registry")
+    config = optimize.OptimizationConfig(optimize.OpLinearQuantizerConfig(mode="linear_symmetric", weight_threshold=0))
+    with quiet():
+        model = converted("iOS17", half=False)
+        program = model._mil_program
+        insert = passes.PASS_REGISTRY["compression::insert_prefix_quantize_dequantize_pair"]
+        insert.config, names = config, [v.name for op in program.functions["main"].operations for v in op.outputs]
+        insert.activation_stats = {name: {"rmin": -2.0, "rmax": 3.0} for name in ["x", *names]}
+        insert.apply(program)
+        model = coremltools().convert(program, convert_to="mlprogram", skip_model_load=True,
+                                      minimum_deployment_target=coremltools().target.iOS17,
+                                      compute_precision=coremltools().precision.FLOAT32)  # fmt: skip
+        optimize.linear_quantize_weights(model, config).save(str(tmp_path / "theirs.mlpackage"))
+    graph = load(tmp_path / "theirs.mlpackage")
+    inputs = {"x": np.random.default_rng(0).normal(size=(1, 4, 9, 10)).astype(np.float32)}
+    judged = coreml_evaluator(tmp_path / "theirs.mlpackage").predict(inputs)["y"]
+    np.testing.assert_allclose(OnnxRuntime(graph).run(inputs)["y"], judged, atol=1e-5)
+    save(graph.copy(), tmp_path / "ours.mlpackage")
+    assert sorted(operations(tmp_path / "ours.mlpackage")) == sorted(operations(tmp_path / "theirs.mlpackage"))
+    ours, theirs = (weights_file(tmp_path / f"{name}.mlpackage").stat().st_size for name in ("ours", "theirs"))
+    assert ours <= theirs + 64
+    np.testing.assert_array_equal(coreml_evaluator(tmp_path / "ours.mlpackage").predict(inputs)["y"], judged)
+
+
+def layer_weights(graph: Graph) -> list[tuple[str, np.ndarray]]:
+    """How the weights of each layer are stored ("": densely), and their numbers, as ONNX Runtime decompresses them."""
+    weights = [node.inputs[1] for node in graph.nodes() if node.op in ("Conv", "ConvTranspose", "Gemm", "MatMul")]
+    part = graph.copy()
+    part.cut(outputs=[part[value.name] for value in weights if not value.is_constant] or None)
+    shape, dtype = graph.inputs[0].sizes, graph.inputs[0].dtype
+    found = OnnxRuntime(part).run({"x": np.zeros(shape, dtype)})
+    return [(source.op if source else "", found[value.name] if source else value.array)
+            for value in weights for source in [graph.producer(value)]]  # fmt: skip

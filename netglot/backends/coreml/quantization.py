@@ -76,11 +76,10 @@ def _affine(
             quantized_data=m.stored(data), axis=np.int32(axis), scale=_all_or_each(m, scale),
             zero_point=_all_or_each(m, shift),
         )  # fmt: skip
-    offset = None if zero is None or not zero.astype(np.int8).any() else zero
-    return m.constexpr_blockwise_shift_scale(
-        data=m.stored(data), scale=m.stored(_blocks(scale, data, axis, block)),
-        offset=None if offset is None else m.stored(_blocks(offset, data, axis, block)),
-    )  # fmt: skip
+    given = [scale] if zero is None or not zero.astype(np.int8).any() else [scale, zero]
+    shared = _shared([_blocks(parameter, data, axis, block) for parameter in given])
+    blocks = dict(zip(("scale", "offset"), map(m.stored, shared), strict=False))
+    return m.constexpr_blockwise_shift_scale(data=m.stored(data), **blocks)
 
 
 def _all_or_each(m: CoreMLBuilder, parameter: np.ndarray) -> Any:
@@ -92,10 +91,17 @@ def _blocks(parameter: np.ndarray, data: np.ndarray, axis: int, block: int) -> n
     if not block:
         return parameter.reshape([-1 if i == axis and parameter.size > 1 else 1 for i in range(data.ndim)])
     smaller = block_of(data.shape[axis], block)
-    if smaller == block:
-        return parameter
     places = np.arange(0, data.shape[axis], smaller) // block
-    return np.take(parameter, places, axis)
+    return np.asarray(np.take(parameter, places, axis))
+
+
+def _shared(parameters: list[np.ndarray]) -> list[np.ndarray]:
+    """One element for all of an axis along which all are equal: ONNX repeats them, Core ML needs not."""
+    for axis in range(parameters[0].ndim):
+        firsts = [np.take(parameter, [0], axis) for parameter in parameters]
+        if all((parameter == first).all() for parameter, first in zip(parameters, firsts, strict=True)):
+            parameters = firsts
+    return parameters
 
 
 @coreml_op("netglot.Palette")

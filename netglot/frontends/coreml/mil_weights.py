@@ -17,7 +17,7 @@ from netglot.frontends.coreml.builder import CoreMLBuilder, Ints, mil_op
 from netglot.frontends.coreml.values import unpacked
 from netglot.ir.evaluate import evaluate
 from netglot.ir.extension import OPERATORS
-from netglot.ir.extension.compressed import palette_of
+from netglot.ir.extension.compressed import palette_of, sparse_of
 from netglot.ir.graph import Value
 from netglot.ir.schema import DOMAIN
 
@@ -93,7 +93,7 @@ def _whole(zero: np.ndarray, kind: np.dtype) -> np.ndarray | None:
 def blockwise_shift_scale(
     g: CoreMLBuilder, *, data: Any, scale: Any, offset: np.ndarray | None = None
 ) -> Value | np.ndarray:
-    """scale (data - offset). Floats may be scaled, too, as they come from a palette."""
+    """scale (data - offset). Floats are scaled, too, as they come from a palette."""
     stored, factor = data if isinstance(data, np.ndarray) else _dense(g, data), _dense(g, scale)
     blocks = _blocks(stored, factor, offset)
     shift = _whole(offset, stored.dtype) if offset is not None and stored.dtype.name in _INTEGERS else offset
@@ -101,7 +101,7 @@ def blockwise_shift_scale(
     split = [axis for axis in axes if blocks[axis] > 1]
     is_known = stored.dtype.name in _INTEGERS and (offset is None or shift is not None)
     if not is_known or len(split) > 1 or (not split and len(axes) > 1):
-        return _as_floats(g, _scaled(stored, factor, offset, blocks))
+        return _repaletted(g, _scaled(stored, factor, offset, blocks))
     shift = shift if shift is not None and shift.astype(np.float32).any() else None
     return _dequantised(g, stored, factor, shift, split or axes, blocks)
 
@@ -148,7 +148,7 @@ def lut_to_dense(
     g: CoreMLBuilder, *, indices: np.ndarray, lut: Any, shape: Ints | None = None, vector_axis: int = 0
 ) -> Value | np.ndarray:
     """iOS 16: one table, the indices packed into bytes. iOS 18: one for each block, whose entries may be vectors."""
-    table = _dense(g, lut)
+    table, indices = _dense(g, lut), indices.astype(np.uint8, copy=False)
     if shape is not None:
         bits = int(table.size).bit_length() - 1
         if (
@@ -215,7 +215,8 @@ def lut_to_sparse(
     """A palette that holds 0, too."""
     table = _dense(g, lut)
     length = table.shape[-1]
-    values = _looked_up(_filled(indices_mask, indices_nonzero_data), table, vector_axis)
+    indices = _filled(indices_mask, indices_nonzero_data.astype(np.uint8))
+    values = _looked_up(indices, table, vector_axis)
     mask = np.repeat(indices_mask, length, vector_axis % indices_mask.ndim) if length > 1 else indices_mask
     return mask, Nonzeros(_repaletted(g, np.where(mask != 0, values, np.zeros((), values.dtype))))
 
@@ -247,16 +248,21 @@ def _filled(mask: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def turned(g: CoreMLBuilder, weight: Value) -> Value:
-    """A matrix transposed; where it is stored, that is stored so."""
-    if weight.is_constant:
-        return g.constant(weight.array.T)
+    """A matrix transposed; where it is stored in fewer bytes, that is stored so."""
     node = g.graph.producer(weight)
     constants = [] if node is None else [value.data for value in node.inputs if value is not None]
-    if node is None or node.op not in ("DequantizeLinear", "Palette") or any(data is None for data in constants):
+    if weight.is_constant:
+        return g.constant(weight.array.T)
+    if node is None or any(data is None for data in constants):
         return g.Transpose(weight, perm=(1, 0))
+    if node.op == "Sparse":
+        dense = _dense(g, weight).T
+        return g.extension("Sparse", list(sparse_of(dense)), shape=dense.shape)
     first, *others = [np.ascontiguousarray(data.T) for data in constants if data is not None]
     if node.op == "Palette":
         return g.extension("Palette", [first, *others])
+    if node.op != "DequantizeLinear":
+        return g.Transpose(weight, perm=(1, 0))
     attributes = {**node.attributes, "axis": 1 - int(node.attributes.get("axis", 1)) % 2}
     return g.DequantizeLinear(g.constant(first), *others, **attributes)
 
@@ -272,7 +278,9 @@ def constexpr_cast(g: CoreMLBuilder, *, source_val: np.ndarray, output_dtype: st
 
 
 def _as_floats(g: CoreMLBuilder, dense: np.ndarray) -> Value:
-    g.warn("weights in a compressed form that the graph has not are floats now")
+    what = "weights are stored in a form that the graph has not; they are floats now"
+    if not any(problem.what == what for problem in g.graph.warnings):
+        g.warn(what)
     return g.constant(dense)
 
 
