@@ -246,7 +246,7 @@ def test_the_decoder_compiles_for_a_microcontroller(tmp_path: Path) -> None:
 
 
 def run(folder: Path, graph: Graph, key: Path | None = None, names: Path | None = None) -> list[bytes]:
-    model = CompiledCpp(folder, ["-O1", "-DNETGLOT_ONLY=0", *STRICT[2:-1]], folder.parent, key, names)
+    model = CompiledCpp(folder, ["-O0", "-DNETGLOT_ONLY=0", *STRICT[2:-1]], folder.parent, key, names)
     return [array.tobytes() for array in model.run(graphs.feed(graph)).values()]
 
 
