@@ -104,8 +104,30 @@ def main() -> None:
 @click.option("--io-layout", type=click.Choice(["keep", "nchw", "nhwc"]), default="keep", help="Of inputs and outputs.")
 @click.option("--batch", type=click.IntRange(1), help="Size of the first axis of every input.")
 @click.option(
-    "--quantize", type=click.Choice(["fp16"]), help="Half-precision weights; ONNX and Core ML compute in it, too."
+    "--quantize",
+    type=click.Choice(["fp16", "int8", "uint8", "int16x8", "int8-dynamic", "int4"]),
+    help="What it computes in; see docs/quantization.md.",
 )
+@click.option(
+    "--compress", metavar="HOW", help="How weights are stored: lossless, prune:0.6, palettize:4, or some joined by +."
+)
+@click.option(
+    "--calibrate", metavar="DATA", type=FILE, help="A folder of images, or .npz or .npy: what the network is used on."
+)
+@click.option("--preprocess", metavar="STEPS", help="How images become inputs: bgr,mean=104:117:123.")
+@click.option(
+    "--method",
+    type=click.Choice(["auto", "minmax", "moving-average", "percentile", "mse", "kl"]),
+    help="How ranges are chosen from the data; by default what measures best.",
+)
+@click.option(
+    "--quantize-io", type=click.Choice(["float", "int8", "uint8"]), help="Inputs and outputs; float unless asked."
+)
+@click.option(
+    "--max-drop", type=click.FloatRange(0, 1), help="Leave in float what it takes to lose no more than this share."
+)
+@click.option("--evaluate", metavar="DATA", type=FILE, help="What --max-drop is measured on; else --calibrate's data.")
+@click.option("--executor", metavar="WHERE", help="Who looks at the data: processes:N, threads:N or dask://HOST:PORT.")
 @click.option("--threads", type=click.IntRange(1, 64), default=1, help="C++: tasks of a layer that may run at once.")
 @click.option("--exact", is_flag=True, help="C++: no convolutions by Winograd's algorithm, which rounds otherwise.")
 @click.option("--protect", is_flag=True, help="C++: no name or operator of the source survives; see docs/cpp.md.")
@@ -113,7 +135,9 @@ def main() -> None:
 @click.option("--encrypt", metavar="KEY-FILE", type=FILE, help="C++: seal the weights with the 32 bytes in this file.")
 @click.option("--plugin", "plugins", type=FILE, multiple=True, help="A Python file of yours that registers layers.")
 @click.option("--no-verify", is_flag=True, help="Write without proving that the result is equal.")
-@click.option("--report", "report_file", type=FILE, help="Write the figures as JSON, too.")
+@click.option(
+    "--report", "report_file", type=FILE, help="Write the figures as JSON, too; as .html what quantisation did, drawn."
+)
 @click.option("--force", is_flag=True, help="Replace an existing output.")
 @_reports_errors
 def convert(
@@ -128,10 +152,10 @@ def convert(
     if report_file and (report_file.is_dir() or not report_file.parent.is_dir()):
         raise ConversionError("the report can't be written there", Origin(str(report_file)))
     target = out or _default_output(weights or model, str(target_format))
-    with _progress(f"{model.name} → {target.name}"):
+    with _progress(f"{model.name} → {target.name}") as tell:
         report = run(
             model, target, weights=weights, source_format=source_format, target_format=target_format,
-            inputs=_specs(inputs), verify=not no_verify, **options,
+            inputs=_specs(inputs), verify=not no_verify, progress=tell, **options,
         )  # fmt: skip
     _finish(report, report_file)
 
@@ -263,7 +287,9 @@ def validate(files: tuple[Path, ...]) -> None:
 
 
 def _finish(report: Report, report_file: Path | None) -> None:
-    if report_file:
+    if report_file and report_file.suffix in (".html", ".htm") and report.quantization:
+        report.quantization.to_html(report_file, force=True)
+    elif report_file:
         report_file.write_text(report.to_json() + "\n")
     _print_warnings(report.warnings)
     _print_report(report)
@@ -276,6 +302,8 @@ def _print_report(report: Report) -> None:
             f"{report.target}: {report.size / MEGA:.2f} MB, {report.nodes} operators, {report.seconds:.2f} s, "
             f"{report.peak_memory / MEGA:.0f} MB peak memory"
         )
+    if report.quantization:
+        report.quantization.print(_console())
     if not report.verified:
         click.echo("not verified")
         return
@@ -312,15 +340,19 @@ def _table(title: str, *columns: str) -> Table:
 
 
 @contextmanager
-def _progress(what: str) -> Iterator[None]:
-    """A spinner with the elapsed time on a terminal, nothing in a pipe."""
+def _progress(what: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A spinner with the elapsed time on a terminal, nothing in a pipe. Gives a function (step, done, of how many)."""
     if not sys.stderr.isatty():
-        yield
+        yield lambda step, done, count: None
         return
     from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        progress.add_task(what, total=None)
-        yield
+        task = progress.add_task(what, total=None)
+
+        def tell(step: str, done: int, count: int) -> None:
+            progress.update(task, description=f"{what}: {step}", completed=done, total=count)
+
+        yield tell

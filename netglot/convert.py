@@ -27,6 +27,8 @@ from netglot.passes import pipeline
 from netglot.passes.io_layout import change_io_layout
 
 if TYPE_CHECKING:
+    from netglot.quantize.request import Request
+    from netglot.quantize.shrink import Progress, Shrunk
     from netglot.runtimes.base import Runtime, Tensor
     from netglot.verify import Report
 
@@ -58,13 +60,18 @@ class Model:
 
 @dataclass(frozen=True)
 class Target:
-    """What is to be written: where, in which format, and how (layout of inputs and outputs; None or fp16 weights)."""
+    """What is to be written: where, in which format, and how (layout of inputs and outputs, numbers, weights)."""
 
     path: Path
     format: Format
     io_layout: str = "keep"
-    quantize: str | None = None
+    shrink: Request | None = None
     options: Mapping[str, Any] = field(default_factory=dict)  # of the format's writer: Format.options
+    progress: Progress | None = None
+
+    @property
+    def is_half(self) -> bool:
+        return self.shrink is not None and self.shrink.quantize == "fp16"
 
     @property
     def map_file(self) -> Path | None:
@@ -81,19 +88,47 @@ class Target:
 
 
 def _target(
-    path: PathLike, target_format: str | None, io_layout: str, quantize: str | None, options: Mapping[str, Any]
-) -> Target:
+    path: PathLike, target_format: str | None, io_layout: str, shrinking: Mapping[str, Any], options: Mapping[str, Any],
+    progress: Progress | None = None,
+) -> Target:  # fmt: skip
     """Raises ConversionError, before any work is done, for what can't be written."""
     chosen = formats.get(target_format) if target_format else formats.detect(Path(path))
     chosen.require_writer()
-    if quantize and quantize not in chosen.quantize:
-        able = [name for name, item in formats.FORMATS.items() if quantize in item.quantize]
-        raise ConversionError(f"{chosen.title} has no --quantize {quantize} yet; it works for {', '.join(able)}")
     asked = {name: value for name, value in options.items() if value and (name, value) != ("threads", 1)}
     unknown = [name for name in asked if name not in chosen.options]
     if unknown:
         raise ConversionError(f"{chosen.title} has no option {', '.join(unknown)}")
-    return Target(Path(path), chosen, io_layout, quantize, asked)
+    return Target(Path(path), chosen, io_layout, _request(chosen, shrinking), asked, progress)
+
+
+# What convert() and save() take for netglot.quantize, besides `quantize` and `compress`: see shrink.Request.
+SHRINKING = ("calibrate", "preprocess", "method", "quantize_io", "max_drop", "evaluate", "executor")
+
+
+def _request(chosen: Format, shrinking: Mapping[str, Any]) -> Request | None:
+    """What is asked of netglot.quantize, which is imported only then."""
+    given = {name: item for name, item in shrinking.items() if item is not None and not _is_empty(item)}
+    unknown = [name for name in given if name not in ("quantize", "compress", *SHRINKING)]
+    if unknown:
+        raise TypeError(f"there is no argument {', '.join(unknown)}")
+    quantize, compress = given.get("quantize"), given.get("compress")
+    if quantize is None and compress is None:
+        if given:
+            raise ConversionError(f"{', '.join(given)}: only with --quantize or --compress")
+        return None
+    if quantize and quantize not in chosen.quantize:
+        able = [name for name, item in formats.FORMATS.items() if quantize in item.quantize]
+        raise ConversionError(f"{chosen.title} has no --quantize {quantize}; it works for {', '.join(able) or 'none'}")
+    from netglot.quantize.request import Request
+
+    given["io"] = given.pop("quantize_io", "float")
+    request = Request(**given)
+    request.check(chosen.name, chosen.compress)
+    return request
+
+
+def _is_empty(item: Any) -> bool:
+    return isinstance(item, str) and item == ""
 
 
 def _from_memory(function: F) -> F:
@@ -215,16 +250,23 @@ def _value(graph: Graph, name: str) -> Value:
 
 def save(
     graph: Graph, path: PathLike, *, target_format: str | None = None, io_layout: str = "keep",
-    quantize: str | None = None, force: bool = False, **options: Any,
+    quantize: str | None = None, compress: str | None = None, force: bool = False, **options: Any,
 ) -> int:  # fmt: skip
     """Writes a copy of `graph` to `path` after the target's passes; returns the number of operators written.
 
-    options: what the target's writer takes besides (C++: threads, exact, protect, salt, encrypt; see docs/cpp.md).
-    Raises UnsupportedError with every operator that the target lacks.
+    quantize, compress and what goes with them: as for convert(). options: what the target's writer takes besides (C++:
+    threads, exact, protect, salt, encrypt; see docs/cpp.md). Raises UnsupportedError with every operator that the
+    target lacks.
     """
-    target = _target(path, target_format, io_layout, quantize, options)
+    shrinking = {"quantize": quantize, "compress": compress} | _taken(options)
+    target = _target(path, target_format, io_layout, shrinking, options)
     with _whole(target, force) as written:
-        return _write(graph.copy(), written)
+        return _write(graph.copy(), written).nodes
+
+
+def _taken(options: dict[str, Any]) -> dict[str, Any]:
+    """Those for netglot.quantize, which are taken out of `options`."""
+    return {name: options.pop(name) for name in SHRINKING if name in options}
 
 
 @contextmanager
@@ -238,15 +280,37 @@ def _whole(target: Target, force: bool) -> Iterator[Target]:
             yield replace(target, path=path, options={**target.options, "map_file": map_file})
 
 
-def _write(graph: Graph, target: Target) -> int:
-    """The target's passes on `graph`, then its writer."""
+@dataclass
+class Written:
+    """What was written: how many operators, the graph just before the writer, and what netglot.quantize made of it."""
+
+    nodes: int
+    graph: Graph
+    warnings: list[Problem]
+    shrunk: Shrunk | None = None
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether other numbers are due than the source's: they are compared with the quantised graph's instead."""
+        return self.shrunk is not None and self.shrunk.is_changed
+
+
+def _write(graph: Graph, target: Target) -> Written:
+    """The common passes and what is asked of netglot.quantize on `graph`, then the target's passes and writer."""
     if target.format.name != "onnx":
         _require_static(graph)
     pipeline.run(graph, pipeline.COMMON)
+    options, shrunk = dict(target.options), None
+    if target.shrink is not None:
+        from netglot.quantize.shrink import shrink
+
+        shrunk = shrink(graph, target.format.name, target.shrink, target.progress)
+        graph, options = shrunk.graph, options | shrunk.options
     change_io_layout(graph, target.io_layout)
-    options = {**target.options, **({"quantize": target.quantize} if target.quantize else {})}
     release_pages()  # weights that were folded into others are in memory twice
-    return target.format.save(graph, target.path, **options)
+    before = graph.copy() if shrunk else graph
+    nodes = target.format.save(graph, target.path, **options)
+    return Written(nodes, before, graph.warnings, shrunk)
 
 
 def _require_static(graph: Graph) -> None:
@@ -264,18 +328,21 @@ def convert(
     model: PathLike, target: PathLike, *, weights: PathLike | None = None, source_format: str | None = None,
     target_format: str | None = None, inputs: Inputs | None = None, outputs: Sequence[str] = (),
     batch: int | None = None, mean: PathLike | None = None, io_layout: str = "keep", quantize: str | None = None,
-    plugins: Iterable[PathLike] = (), verify: bool = True, samples: int = SAMPLES, rtol: float | None = None,
-    force: bool = False, signature: str | None = None, tag: str | None = None, args: Sequence[Any] = (),
-    kwargs: Mapping[str, Any] | None = None, dynamic_shapes: Any = None, **options: Any,
+    compress: str | None = None, plugins: Iterable[PathLike] = (), verify: bool = True, samples: int = SAMPLES,
+    rtol: float | None = None, force: bool = False, signature: str | None = None, tag: str | None = None,
+    args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, dynamic_shapes: Any = None,
+    progress: Progress | None = None, **options: Any,
 ) -> Report:  # fmt: skip
     """Converts `model` (a file, or a model of Keras or PyTorch) to `target` and verifies the result on random inputs.
 
     weights to mean, signature to dynamic_shapes: as for load(); where the model leaves the batch size open, targets
-    that need sizes get 1. io_layout: "keep", "nchw" or "nhwc" for inputs and outputs of rank 4. quantize: None or
-    "fp16". plugins: Python files of the user's that register layers. verify, samples: whether, and on how many inputs.
-    rtol: tolerance relative to an output's largest value; by default 1e-5, or 1e-2 in half precision, or 1e-4 for C++
-    that is not `exact`. force: replace a target. options: what the target's writer takes besides (C++: threads, exact,
-    protect, salt, encrypt; docs/cpp.md).
+    that need sizes get 1. io_layout: "keep", "nchw" or "nhwc" for inputs and outputs of rank 4. quantize, compress,
+    calibrate, preprocess, method, quantize_io, max_drop, evaluate, executor: see netglot.quantize.shrink.Request and
+    docs/quantization.md; what they did is in Report.quantization. plugins: Python files of the user's that register
+    layers. verify, samples: whether, and on how many inputs. rtol: tolerance relative to an output's largest value; by
+    default 1e-5, or 1e-2 in half precision, 1e-4 for C++ that is not `exact`, and that of integers for integers. force:
+    replace a target. progress: called with (what, done, of how many) while data is looked at. options: what the
+    target's writer takes besides (C++: threads, exact, protect, salt, encrypt; docs/cpp.md).
 
     Raises ConversionError for bad input, UnsupportedError (with every operator that can't be converted); then nothing
     is written. A result that is not equal is no error: see Report.ok.
@@ -285,7 +352,8 @@ def convert(
     start = time.perf_counter()
     for plugin in plugins:
         load_plugin(Path(plugin).resolve())  # one file is one plugin, whatever it is called
-    to = _target(target, target_format, io_layout, quantize, options)
+    shrinking = {"quantize": quantize, "compress": compress} | _taken(options)
+    to = _target(target, target_format, io_layout, shrinking, options, progress)
     reading = _options(inputs, batch, mean, False, tuple(outputs), signature, tag)
     reading = replace(reading, default_batch=None if to.format.name == "onnx" else 1)  # the others need sizes
     program = _program(model, args, kwargs, dynamic_shapes, source_format, reading)
@@ -296,11 +364,14 @@ def convert(
     report = Report(str(source.path), str(to.path), warnings=graph.warnings)
     report.rtol = _tolerance(graph, to) if rtol is None else rtol
     with _whole(to, force) as to:
-        changed = graph.copy() if verify else graph
-        report.nodes = _write(changed, to)
-        report.warnings = changed.warnings  # the target's too
+        written = _write(graph.copy() if verify else graph, to)
+        report.nodes, report.warnings = written.nodes, written.warnings  # the target's too
         report.seconds, report.size = time.perf_counter() - start, size(to.path)
-        if verify:  # before it is moved into place: what can't be verified is not left behind
+        if written.shrunk is not None:
+            report.quantization = written.shrunk.report
+        if verify and written.is_changed:  # before it is moved into place: what can't be verified is not left behind
+            _prove_shrunk(report, written, to, samples)
+        elif verify:
             _prove(report, source, graph, to, samples)
     report.peak_memory = _peak_memory()
     return report
@@ -315,6 +386,26 @@ def _prove(report: Report, source: Model, graph: Graph, target: Target, samples:
     report.outputs, report.samples = differences(expected, actual, inputs, tame=True)
     if not report.ok:
         report.first_departure = _bisect(graph, target, report.rtol)
+
+
+def _prove_shrunk(report: Report, written: Written, target: Target, samples: int) -> None:
+    """The target computes what the quantised graph does, on the data that it was calibrated with where there is some.
+
+    How far that graph is from the source is not judged here: it was measured, and is in the report.
+    """
+    from netglot.quantize.shrink import fitted
+    from netglot.runtimes.onnxruntime import OnnxRuntime
+    from netglot.verify import differences, random_inputs
+
+    assert written.shrunk is not None
+    expected, actual = OnnxRuntime(written.graph), target.open()
+    report.expected_by = f"{expected.name} (the quantised graph)"
+    report.computed_by = actual.name
+    data = fitted(written.shrunk, written.graph, samples)
+    inputs = random_inputs(expected.inputs, samples) if data is None else data
+    report.outputs, report.samples = differences(expected, actual, inputs, tame=data is None)
+    if not report.ok:
+        report.first_departure = _bisect(written.graph, replace(target, shrink=None), report.rtol)
 
 
 def _as_fixed(expected: Runtime, actual: Runtime) -> list[Tensor]:
@@ -336,7 +427,9 @@ def _tolerance(graph: Graph, target: Target) -> float:
     """The default: that of half precision where the source or the target computes in it, or of rearranged sums."""
     from netglot.verify import RTOL
 
-    if target.quantize == "fp16" or any(value.dtype == np.float16 for value in graph.values()):
+    if target.shrink is not None and target.shrink.quantize not in (None, "fp16"):
+        return RTOL["integers"]
+    if target.is_half or any(value.dtype == np.float16 for value in graph.values()):
         return RTOL["float16"]
     rearranges = target.format.name == "cpp" and not target.options.get("exact")
     return RTOL["rearranged" if rearranges else "float32"]

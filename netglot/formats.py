@@ -22,7 +22,8 @@ class Format:
     reader: str = ""
     writer: str = ""
     runtime: str = ""
-    quantize: frozenset[str] = frozenset()
+    quantize: frozenset[str] = frozenset()  # modes of netglot.quantize.scheme
+    compress: frozenset[str] = frozenset()  # of netglot.quantize.compress
     takes_weights: bool = False  # in a second file
     options: frozenset[str] = frozenset()  # of the writer, besides quantize
 
@@ -47,7 +48,8 @@ class Format:
         return importlib.import_module(name)
 
 
-FP16 = frozenset({"fp16"})
+ALL = frozenset({"fp16", "int8", "int8-dynamic", "int16x8", "int4", "uint8"})
+WEIGHTS = frozenset({"lossless", "prune", "palettize"})
 
 FORMATS = {
     item.name: item
@@ -55,13 +57,13 @@ FORMATS = {
         Format("caffe", "Caffe", (".prototxt", ".caffemodel", ".caffemodel.h5"), reader="netglot.frontends.caffe",
                takes_weights=True),
         Format("onnx", "ONNX", (".onnx",), "netglot.frontends.onnx", "netglot.backends.onnx",
-               "netglot.runtimes.onnxruntime:OnnxRuntime", quantize=FP16),
+               "netglot.runtimes.onnxruntime:OnnxRuntime", quantize=ALL, compress=WEIGHTS),
         Format("coreml", "Core ML", (".mlpackage", ".mlmodel"), "netglot.frontends.coreml", "netglot.backends.coreml",
-               "netglot.runtimes.coreml:CoreMLRuntime", quantize=FP16),
+               "netglot.runtimes.coreml:CoreMLRuntime", quantize=ALL - {"int16x8"}, compress=WEIGHTS),
         Format("tflite", "TensorFlow Lite", (".tflite",), writer="netglot.backends.tflite",
-               runtime="netglot.runtimes.litert:LiteRT", quantize=FP16),
+               runtime="netglot.runtimes.litert:LiteRT", quantize=ALL, compress=frozenset({"prune"})),
         Format("cpp", "C++ source", ("_cpp",), writer="netglot.backends.cpp",
-               runtime="netglot.runtimes.compiled:CompiledCpp", quantize=FP16,
+               runtime="netglot.runtimes.compiled:CompiledCpp", quantize=ALL - {"int16x8"}, compress=WEIGHTS,
                options=frozenset({"threads", "exact", "protect", "salt", "encrypt"})),
         Format("keras", "Keras", (".keras", ".h5", ".hdf5", ".json"), reader="netglot.frontends.keras",
                takes_weights=True),

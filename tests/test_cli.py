@@ -135,7 +135,8 @@ def test_a_mean_image_is_subtracted(here: Path) -> None:
 def test_fp16(here: Path) -> None:
     for name in ("a.mlpackage", "a.tflite", "a_cpp"):
         assert run("convert", PROTOTXT, WEIGHTS, "-o", name, "--quantize", "fp16").exit_code == 0
-    assert "--quantize" in refused(here, 2, "convert", PROTOTXT, WEIGHTS, "-o", "b_cpp", "--quantize", "int4")
+    assert "--quantize" in refused(here, 2, "convert", PROTOTXT, WEIGHTS, "-o", "b_cpp", "--quantize", "int16x8")
+    assert "--calibrate" in refused(here, 2, "convert", PROTOTXT, WEIGHTS, "-o", "b_cpp", "--quantize", "int8")
 
 
 def test_plugin(here: Path) -> None:

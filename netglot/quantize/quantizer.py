@@ -182,20 +182,29 @@ class Quantizer:
         if budget is None:
             return Found()
         assert self.evaluation is not None  # as check() has it
-        data = self.evaluation
-        names = [node.name for node in choose.integer_nodes(best.graph, self.scheme)]
-        found = search(self._ranked(best, names), lambda some: self._agreement(self._quantised(best, some), data).drop,
-                       budget)  # fmt: skip
+        plain, data = _uncorrected(best), self.evaluation
+        names = self._choices(best)
+        found = search(self._ranked(plain, names), lambda some: self._drop(plain, some, data), budget)
         if not found.met:
             raise ConversionError(
                 f"the budget of {budget:g} can't be met: the best drop is {found.drops[-1]:.4g}, with "
                 f"{len(found.floats)} of {len(names)} operators left in float ({found.drops[0]:.4g} with none)",
                 hint="Give more --calibrate data or another --method, or take --quantize int16x8 or fp16.",
             )
+        best.corrected &= self._drop(best, frozenset(found.floats), data) <= budget
         if found.floats:
-            whole = self._result(best, self._quantised(_uncorrected(best)), Found())
+            whole = self._result(best, self._quantised(plain), Found())
             found.why = why(whole, found.floats, Few(data, TRIAL), self.executor)
         return found
+
+    def _choices(self, best: Trial) -> list[str]:
+        """The operators that may be left in float: where activations are float, those with weights."""
+        nodes = choose.integer_nodes(best.graph, self.scheme)
+        everything = self.scheme.needs_data
+        return [node.name for node in nodes if everything or choose.layer_axis(node) is not None]
+
+    def _drop(self, trial: Trial, floats: frozenset[str], data: Samples) -> float:
+        return self._agreement(self._quantised(trial, floats), data).drop
 
     def _ranked(self, best: Trial, names: list[str]) -> list[str]:
         """The operators, first the one that does most damage where it alone is quantised."""
@@ -203,7 +212,7 @@ class Quantizer:
         everything = frozenset(names)
         damage: dict[str, float] = {}
         for done, name in enumerate(names):
-            alone = self._agreement(self._quantised(_uncorrected(best), everything - {name}), few)
+            alone = self._agreement(self._quantised(best, everything - {name}), few)
             damage[name] = min(alone.sqnr.values(), default=np.inf)
             if self.progress:
                 self.progress("ranking operators", done + 1, len(names))

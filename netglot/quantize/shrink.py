@@ -104,7 +104,9 @@ def _halved(graph: Graph, target: str, request: Request, executor: Executor | No
     data = _Random(graph) if samples is None else samples
     plan = half_plan(graph, observe(graph, read, data, executor=executor))
     report = QuantizationReport("fp16", target, "" if samples is None else "minmax", len(data), half=plan.keep)
-    options = {"quantize": "fp16", "keep": frozenset(plan.keep)}
+    options: dict[str, Any] = {"quantize": "fp16", "keep": frozenset(plan.keep)}
+    if target in ("onnx", "coreml"):  # the others store weights so, and compute nothing in it
+        options["inside"] = plan.inside
     return Shrunk(graph, report, samples, options, is_changed=False)
 
 

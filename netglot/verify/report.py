@@ -17,6 +17,7 @@ class Report:
 
     max_error: largest difference of any output element, relative to that output's largest value; None if not verified.
     seconds: the conversion alone. peak_memory: bytes of the whole process so far. size: bytes of what was written.
+    quantization: what quantisation and compression did (netglot.quantize.report.QuantizationReport), None without them.
     expected_by, computed_by: which runtime computed each side.
     first_departure: the first tensor that differs, if the models are not equal and it could be found.
     """
@@ -34,6 +35,7 @@ class Report:
     seconds: float = 0.0
     peak_memory: int = 0
     warnings: list[Problem] = field(default_factory=list)
+    quantization: Any = None  # netglot.quantize's QuantizationReport, where it was asked for
 
     @property
     def verified(self) -> bool:
@@ -54,7 +56,9 @@ class Report:
 
     def to_json(self) -> str:
         """All fields, with ok and max_error; infinite errors are null."""
-        fields = dataclasses.asdict(self) | {"ok": self.ok, "verified": self.verified, "max_error": self.max_error}
+        plain = dataclasses.replace(self, quantization=None)
+        fields = dataclasses.asdict(plain) | {"ok": self.ok, "verified": self.verified, "max_error": self.max_error}
+        fields["quantization"] = self.quantization.to_dict() if self.quantization else None
         fields["warnings"] = [str(warning) for warning in self.warnings]
         return json.dumps(_finite(fields), indent=2, allow_nan=False)
 
