@@ -403,3 +403,32 @@ def test_a_second_pair_of_the_same_grid_goes() -> None:
     g.graph.outputs = [y]
     run(g.graph, COMMON, check=True)
     assert [node.op for node in g.graph.nodes()] == ["QuantizeLinear", "DequantizeLinear"] * 2
+
+
+def _trained(g: Builder, x: Any, *, factor: float, axis: int = 0) -> Any:
+    """A layer, its normalisation and a Relu, as training with quantisation has them."""
+    rng = np.random.default_rng(1)
+    scale, shift = (rng.uniform(0.5, 2, 5).astype(np.float32) for _ in range(2))
+    scale[2] *= np.float32(factor)
+    if x.rank == 4:
+        y = g.Conv(x, _weights(g, 5, 6, 3, 3, axis=0), shift)
+        y = g.BatchNormalization(y, scale, shift, shift, np.abs(shift))
+    else:
+        y = g.Add(g.Mul(g.MatMul(x, _weights(g, 6, 5, axis=1)), scale), shift)
+    return g.Relu(y)
+
+
+@pytest.mark.parametrize("factor", [1, -1])
+@pytest.mark.parametrize("shape", [(2, 6, 5, 5), (4, 6), (2, 4, 6)], ids=str)
+def test_normalisations_go_into_the_scales(shape: tuple[int, ...], factor: float) -> None:
+    g = Builder(Graph("net"))
+    x = g.graph.add_input("x", np.dtype(np.float32), shape)
+    grid = g.constant(0.02, np.float32), g.constant(-5, np.int8)
+    y = _trained(g, g.DequantizeLinear(g.QuantizeLinear(x, *grid), *grid), factor=factor)
+    g.graph.outputs = [y]
+    after = run(g.graph.copy(), COMMON, check=True)
+    left = {"Add"} if len(shape) == 3 else set()  # there is no bias for a product of more axes
+    assert set(ops(after)) - {"Conv", "Gemm", "MatMul", "Relu"} == left
+    feeds = {"x": np.random.default_rng(0).normal(size=shape).astype(np.float32)}
+    [wanted], [found] = (OnnxRuntime(one).run(feeds).values() for one in (g.graph, after))
+    np.testing.assert_allclose(found, wanted, atol=2e-6 * np.abs(wanted).max())

@@ -17,6 +17,7 @@ from netglot.passes.flatten_layout import flatten_channels_last
 from netglot.passes.fold_constants import fold_constants
 from netglot.passes.fuse_affine import fuse_affine
 from netglot.passes.fuse_pads import fuse_pads
+from netglot.passes.fuse_quantised import fuse_quantised
 from netglot.passes.gelu import fuse_gelu
 from netglot.passes.identity import remove_identities
 from netglot.passes.indices import count_from_the_end
@@ -82,6 +83,7 @@ COMMON: list[Pass] = [
     lower_batchnorm,  # to Mul and Add, which the next two know
     merge_affine,  # before fuse_affine: MatMul takes a Mul and leaves an Add
     fuse_affine,
+    fuse_quantised,
     tidy,  # where Mul and Add cancelled
     merge_clips,
     fuse_activations,
