@@ -207,12 +207,6 @@ def read(graph: Graph, name: str) -> Graph:
     return copy
 
 
-def shared(net: Net, y: Value) -> Value:
-    """The same weights twice: to scale them for one would be wrong for the other."""
-    w = net.g.constant(net.array(4, 4, 1, 1))
-    return net.g.Tanh(net.g.Add(net.g.Conv(y, w), net.g.Conv(net.g.Tanh(y), w)))
-
-
 FIXED: dict[str, Callable[[], Graph]] = {
     "relu 6": lambda: between(IMAGE, conv, lambda net, y: net.g.Clip(y, np.float32(0), np.float32(6))),
     "curved": lambda: between(IMAGE, conv, simple("Sigmoid")),
@@ -227,7 +221,10 @@ FIXED: dict[str, Callable[[], Graph]] = {
     "broadcast sum": lambda: between(IMAGE, conv, lambda net, y: net.g.Add(y, net.g.ReduceMean(y, [2, 3], keepdims=1))),
     "joined": lambda: between(IMAGE, conv, lambda net, y: net.g.Concat(y, net.x, axis=1)),
     "read elsewhere": lambda: between(IMAGE, conv, lambda net, y: net.g.Add(net.g.Relu(y), net.g.Tanh(y))),
-    "shared weights": lambda: between(IMAGE, conv, shared),
+    "moved channels": lambda: between(IMAGE, conv, lambda net, y: net.g.Pad(y, [0, 1, 0, 0, 0, -1, 0, 0])),
+    "places become channels": lambda: between(
+        (2, 3, 4, 4), conv, lambda net, y: net.g.ReduceMean(y, [1], keepdims=0), reshape(2, 4, 4, 1)
+    ),
 }
 
 
@@ -242,6 +239,14 @@ def test_an_output_keeps_its_channels() -> None:
     net = Net(*IMAGE)
     y = net.g.Relu(conv(net))
     assert groups(net.done(net.conv(y, 3), y)) == []
+
+
+def test_shared_weights_stay_shared() -> None:
+    """What is scaled for one layer would have to be stored once more for the other."""
+    net = Net(2, 4, 6, 6)
+    w = net.g.constant(net.array(4, 4, 1, 1))
+    first, second = net.g.Conv(net.x, w), net.g.Conv(net.g.Tanh(net.x), w)
+    assert groups(net.done(net.conv(first, 3), second)) == []
 
 
 # ------------------------------------------------------------------ equalisation
