@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from netglot.ir.extension.compressed import MOST_ENTRIES
+
 POINTS = 4096  # bins of a histogram that stand for a larger tensor while centres are looked for
 DRAWN = 4  # times that centres are drawn at random (k-means++), with a fixed seed
 _SAMPLE = 1 << 16  # elements whose quantiles are edges of bins
@@ -14,14 +16,15 @@ def palettize(w: np.ndarray, bits: int) -> np.ndarray:
     """`w` rounded to at most 2^bits values, which minimise the squared error; as it is if it takes no more.
 
     w: finite, of any shape and floating-point type. Zero stays zero where that is worth an entry: where more elements
-    are zero than would share an entry, as after pruning.
+    are zero than would share an entry, as after pruning. Of 256 values, one is always kept for it: C++ fills its panels
+    up with zeros, and a codebook holds no more.
     """
     entries = 1 << bits
     flat = np.ascontiguousarray(w, np.float32).reshape(-1)
     if _takes_at_most(flat, entries):
         return w
     others = flat[flat != 0]
-    keeps_zero = entries > 1 and (flat.size - others.size) * entries > flat.size
+    keeps_zero = entries == MOST_ENTRIES or (flat.size - others.size) * entries > flat.size
     centres = cluster(others if keeps_zero else flat, entries - keeps_zero).astype(w.dtype).astype(np.float32)
     rounded = centres[nearest(centres, flat)]
     if keeps_zero:
