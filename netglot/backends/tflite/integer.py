@@ -18,7 +18,7 @@ from ai_edge_litert import schema_py_generated as tfl
 
 from netglot.backends.tflite import moves
 from netglot.backends.tflite.context import Op, TFLiteBuilder
-from netglot.backends.tflite.grids import BYTES, INT4, INT8, SHIFT, UINT8, Grid
+from netglot.backends.tflite.grids import BYTES, INT4, INT8, SHIFT, UINT8, Grid, one_grid
 from netglot.backends.tflite.kernels import LAYERS, Kernels, hybrid
 from netglot.backends.tflite.peephole import drop_unread, merge_moves, rename, transpose_once, without_noops
 from netglot.backends.tflite.stored import Stored, Weights, weights
@@ -39,6 +39,7 @@ def compute_on_integers(m: TFLiteBuilder, inputs: Sequence[int], outputs: Sequen
         transpose_once(m, kept)
         without_noops(m, kept)
         drop_unread(m, kept)
+        divide_by_multiplying(m)
     store_weights(m)
 
 
@@ -205,6 +206,35 @@ class _Walk:
         for q, y in zip(made.outputs, op.outputs, strict=True):
             self._dequantise(q, y)
         return True
+
+
+# ---------------------------------------------------------------- the first step
+
+_ROUND_NUMBERS = np.arange(-512, 513, dtype=np.float32)  # pixels, less a mean that is as round
+_NEAR = 2  # how many of its neighbours are tried
+
+
+def divide_by_multiplying(m: TFLiteBuilder) -> None:
+    """Scales of numbers that are quantised here take a neighbour in float32 where that divides as ONNX says.
+
+    LiteRT multiplies by the rounded 1 / scale. That is as good, but where many numbers lie just between two steps, as
+    pixels do when the scale is a 255th of a round number, all of them are rounded the other way.
+    """
+    floats = [op for op in m.ops if op.code == _OP.QUANTIZE and m.dtype(op.inputs[0]) == np.float32]
+    old = {m.tensors[op.outputs[0]].grid for op in floats}
+    new = {grid: one_grid(_dividing(grid.scale), grid.zero) for grid in old if grid is not None}
+    for tensor in m.tensors:
+        if tensor.grid in new:
+            tensor.grid = new[tensor.grid]
+
+
+def _dividing(scale: float) -> float:
+    """`scale` or the nearest number by whose inverse round numbers are multiplied as they are divided by `scale`."""
+    wanted = np.rint(_ROUND_NUMBERS / np.float32(scale))
+    steps = sorted(range(-_NEAR, _NEAR + 1), key=abs)
+    near = (np.float32(scale).view(np.int32) + np.array(steps, np.int32)).view(np.float32)
+    wrong = [np.count_nonzero(np.rint(_ROUND_NUMBERS * (np.float32(1) / one)) != wanted) for one in near]
+    return float(near[int(np.argmin(wrong))])
 
 
 # ------------------------------------------------------------------- weights

@@ -65,8 +65,20 @@ class Kernels:
         return True
 
     def quantise(self, x: int, y: int) -> None:
-        """From one grid to another."""
-        self.ops.append(Op(_OP.QUANTIZE, [x], [y], tfl.QuantizeOptionsT()))
+        """From one grid to another.
+
+        XNNPACK's QUANTIZE from 8 bits to 8 bits knows the ratio of the steps to 1 in 512 only, which is a quarter of a
+        step for the largest numbers; its MUL, by one, rounds just as it should. A ratio of one is exact.
+        """
+        m = self.m
+        before, after = m.tensors[x], m.tensors[y]
+        assert before.grid is not None
+        assert after.grid is not None
+        one = _uniform(np.ones((), np.float32), after.dtype)
+        if before.dtype != after.dtype or after.dtype not in BYTES or before.grid.scale == after.grid.scale or not one:
+            self.ops.append(Op(_OP.QUANTIZE, [x], [y], tfl.QuantizeOptionsT()))
+        else:
+            self.ops.append(Op(_OP.MUL, [x, m.quantized(one.data, one.grid, "one")], [y], tfl.MulOptionsT()))
 
     # ----------------------------------------------------------------- operands
 
@@ -279,10 +291,22 @@ def hybrid(m: TFLiteBuilder, op: Op) -> bool:
     w = symmetric(weights(data, LAYERS[op.code])) if isinstance(data, Stored) and data.dynamic else None
     if w is None:
         return False
+    w = _beside_floats(op, w, m.shape(op.inputs[_places(op)[0]])[-1])
     op.inputs[1] = m.quantized(w.data, w.grid, m.tensors[op.inputs[1]].name)
     if op.code == _OP.FULLY_CONNECTED:
         op.options.asymmetricQuantizeInputs = True
     return True
+
+
+def _beside_floats(op: Op, w: Weights, channels: int) -> Weights:
+    """As hybrid kernels read them: a depthwise one takes no 4 bits and one scale for each channel, as in groups."""
+    axis = LAYERS[op.code]
+    data = w.data.astype(INT8) if op.code in (_OP.DEPTHWISE_CONV_2D, _OP.TRANSPOSE_CONV) else w.data
+    is_grouped = op.code == _OP.CONV_2D and data.shape[3] != channels
+    if len(w.grid.scales) > 1 or not (is_grouped or op.code == _OP.DEPTHWISE_CONV_2D):
+        return Weights(data, w.grid)
+    count = data.shape[axis]
+    return Weights(data, Grid(w.grid.scales * count, w.grid.zeros * count, axis))
 
 
 _ALL, _INT8, _NO_INT16 = (INT8, UINT8, INT16), (INT8,), (INT8, UINT8)

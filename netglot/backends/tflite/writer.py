@@ -20,6 +20,9 @@ from netglot.ir.graph import Graph, Node, Value
 from netglot.ir.types import is_static, text
 from netglot.passes.bodies import read_through_identities
 from netglot.passes.control import lower_control
+from netglot.passes.dead_code import remove_dead_code
+from netglot.passes.decompress import decompress
+from netglot.passes.fold_constants import fold_constants
 from netglot.passes.layout import choose_layout
 from netglot.passes.pipeline import CHANNELS_LAST, Pass, apply, run
 from netglot.passes.shuffle_layout import shuffle_channels_last
@@ -59,6 +62,8 @@ def save(graph: Graph, path: Path, quantize: str | None = None, *, keep: Collect
     Raises UnsupportedError with every operator that can't be written, ConversionError above 2 GB.
     """
     lower_control(graph, UNROLLED)
+    if decompress(graph):  # TFLite has neither palettes nor masks
+        run(graph, [fold_constants, remove_dead_code])
     apply(keep_integers, graph)
     refused = compose(graph, "tflite")
     require_sizes(graph)

@@ -1,0 +1,280 @@
+"""Quantised graphs as TFLite: integer kernels in the file, and their results one step from what ONNX Runtime computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as tfl
+
+from netglot.backends.tflite import save
+from netglot.ir.builder import Builder
+from netglot.ir.graph import Graph, Value
+from netglot.runtimes.litert import LiteRT
+from netglot.runtimes.onnxruntime import OnnxRuntime
+
+NAMES = {code: name for name, code in vars(tfl.BuiltinOperator).items() if isinstance(code, int)}
+TYPES = {code: name.lower() for name, code in vars(tfl.TensorType).items() if isinstance(code, int)}
+INT8, UINT8, INT16 = (np.dtype(name) for name in ("int8", "uint8", "int16"))
+
+
+class Net:
+    """A builder of quantised graphs: pairs on random grids, weights and biases as integers."""
+
+    def __init__(self, kind: np.dtype = INT8, seed: int = 0, *, per_channel: bool = True) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.g, self.kind, self.per_channel = Builder(Graph("net")), kind, per_channel
+        self.feed: dict[str, np.ndarray] = {}
+        self.scale = 1.0  # of the last pair
+
+    def input(self, *shape: int, low: float = -2.0, high: float = 3.0) -> Any:
+        name = f"x{len(self.feed)}"
+        self.feed[name] = self.rng.uniform(low * 1.1, high * 1.1, shape).astype(np.float32)
+        return self.pair(self.g.graph.add_input(name, np.dtype(np.float32), shape), low, high)
+
+    def pair(self, x: Any, low: float, high: float) -> Any:
+        return self.on_grid(x, *grid(low, high, self.kind))
+
+    def on_grid(self, x: Any, scale: float, zero: int) -> Any:
+        self.scale = scale
+        s, z = np.array(scale, np.float32), np.array(zero, self.kind)
+        return self.g.DequantizeLinear(self.g.QuantizeLinear(x, s, z), s, z)
+
+    def like_output(self, y: Any) -> Any:
+        """y on a grid for the numbers that it has, a little narrower."""
+        found = self.value(y)
+        return self.pair(y, float(found.min()) * 0.95, float(found.max()) * 0.95)
+
+    def value(self, y: Any) -> np.ndarray:
+        graph = self.g.graph.copy()
+        graph.outputs = [graph[y.name]]
+        return next(iter(OnnxRuntime(graph).run(self.feed).values()))
+
+    def weights(self, *shape: int, axis: int = 0, bits: int = 8) -> Any:
+        """Around zero with a scale for each index of axis; of uint8 layers anywhere, with one scale."""
+        if self.kind == UINT8 and not self.per_channel:
+            q, zero = self.rng.integers(0, 256, shape).astype(np.uint8), np.array(self.rng.integers(60, 190), np.uint8)
+            return self.g.DequantizeLinear(q, np.array(self.rng.uniform(0.002, 0.01), np.float32), zero)
+        q = self.rng.integers(-127, 128, shape).astype(np.int8)
+        if not self.per_channel:
+            return self.g.DequantizeLinear(q, np.array(self.rng.uniform(0.002, 0.01), np.float32))
+        scales = self.rng.uniform(0.002, 0.01, shape[axis]).astype(np.float32)
+        return self.g.DequantizeLinear(q, scales, axis=axis)
+
+    def bias(self, x_scale: float, w: Any) -> Any:
+        """Integers of 32 bits whose steps are those of the products; beside int16 it stays float."""
+        scale = self.g.graph.producer(w).inputs[1].array
+        count = w.sizes[0] if scale.ndim == 0 else scale.size
+        if self.kind == INT16:
+            return self.rng.normal(size=count).astype(np.float32)
+        steps = np.float32(x_scale) * scale
+        levels = np.rint(self.rng.normal(size=count) / steps).astype(np.int32)
+        return self.g.DequantizeLinear(levels, steps, axis=0) if steps.ndim else self.g.DequantizeLinear(levels, steps)
+
+    def graph(self, *outputs: Value) -> Graph:
+        self.g.graph.outputs = list(outputs)
+        return self.g.graph
+
+
+def grid(low: float, high: float, kind: np.dtype) -> tuple[float, int]:
+    """Scale and zero point of numbers from `low` to `high` and zero."""
+    low, high, limits = min(low, 0.0), max(high, 0.0), np.iinfo(kind)
+    if kind == INT16:
+        return float(np.float32(max(-low, high) / limits.max)), 0
+    scale = float(np.float32((high - low) / (limits.max - limits.min) or 1.0))
+    return scale, int(np.clip(np.rint(limits.min - low / scale), limits.min, limits.max))
+
+
+# ------------------------------------------------------------------ what is in the file
+
+
+def operators(path: Path) -> list[tuple[str, list[str], str]]:
+    """Of each operator its name, the types of its inputs, and that of its output."""
+    model = tfl.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    tensors = model.subgraphs[0].tensors
+    return [
+        (
+            NAMES[model.operatorCodes[op.opcodeIndex].builtinCode],
+            [TYPES[tensors[i].type] for i in op.inputs if i >= 0],
+            TYPES[tensors[op.outputs[0]].type],
+        )
+        for op in model.subgraphs[0].operators
+    ]
+
+
+def floats(path: Path) -> list[str]:
+    """Operators that compute with floats."""
+    conversions = ("QUANTIZE", "DEQUANTIZE")
+    return [name for name, types, y in operators(path) if name not in conversions and "float32" in (*types, y)]
+
+
+# ------------------------------------------------------------------ operator by operator
+
+
+@dataclass(frozen=True)
+class Row:
+    """One operator: how it is built from a Net (its float result), and which TFLite operator it must become.
+
+    kinds: the types that LiteRT has kernels for. steps: how far from ONNX Runtime's result it may be. own: whether the
+    result is on a grid of its own, or on the one that the kernel fixes (scale of int8 and its zero point).
+    """
+
+    name: str
+    build: Callable[[Net], Any]
+    op: str
+    kinds: tuple[np.dtype, ...] = (INT8, UINT8, INT16)
+    steps: int = 1
+    result: tuple[float, int] | str = "own"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def conv(*shape: int, filters: tuple[int, ...], **attributes: Any) -> Callable[[Net], Any]:
+    def build(net: Net) -> Any:
+        x = net.input(*shape)
+        scale, w = net.scale, net.weights(*filters)
+        return net.g.Conv(x, w, net.bias(scale, w), kernel_shape=filters[2:], **attributes)
+
+    return build
+
+
+def conv_transpose(net: Net) -> Any:
+    x = net.input(1, 3, 5, 6)
+    scale, w = net.scale, net.weights(3, 4, 3, 3, axis=1)
+    bias = net.bias(scale, w) if net.per_channel else None
+    return net.g.ConvTranspose(x, w, bias, strides=(2, 2), kernel_shape=(3, 3))
+
+
+def gemm(net: Net) -> Any:
+    x = net.input(3, 10)
+    scale, w = net.scale, net.weights(7, 10)
+    return net.g.Gemm(x, w, net.bias(scale, w), transB=1)
+
+
+def matmul(net: Net) -> Any:
+    return net.g.MatMul(net.input(2, 3, 10), net.weights(10, 7, axis=1))
+
+
+def unary(op: str, **attributes: Any) -> Callable[[Net], Any]:
+    return lambda net: getattr(net.g, op)(net.input(2, 5, 6, low=-4, high=5), **attributes)
+
+
+def binary(op: str) -> Callable[[Net], Any]:
+    return lambda net: getattr(net.g, op)(net.input(2, 5, 6), net.input(2, 5, 6, low=-1, high=4))
+
+
+def relu6(g: Builder, x: Any) -> Any:
+    return g.Clip(x, np.float32(0), np.float32(6))
+
+
+SAME = {"pads": (1, 1, 1, 1)}
+FIXED = (1 / 256, -128)
+NO_16 = (INT8, UINT8)
+ROWS = [
+    Row("conv", conv(1, 3, 8, 9, filters=(5, 3, 3, 3), **SAME), "CONV_2D"),
+    Row("conv-strides", conv(2, 3, 9, 9, filters=(5, 3, 3, 3), strides=(2, 2)), "CONV_2D"),
+    Row("conv-dilated", conv(1, 3, 9, 9, filters=(5, 3, 3, 3), dilations=(2, 2)), "CONV_2D"),
+    Row("conv-groups", conv(1, 4, 8, 9, filters=(6, 2, 3, 3), group=2), "CONV_2D"),
+    Row("conv-one-axis", conv(1, 3, 12, filters=(5, 3, 3)), "CONV_2D"),
+    Row("depthwise", conv(1, 4, 8, 9, filters=(4, 1, 3, 3), group=4, **SAME), "DEPTHWISE_CONV_2D"),
+    Row("depthwise-twice", conv(1, 4, 8, 9, filters=(8, 1, 3, 3), group=4), "DEPTHWISE_CONV_2D"),
+    Row("depthwise-uneven", conv(1, 4, 8, 9, filters=(4, 1, 3, 3), group=4, strides=(2, 1)), "DEPTHWISE_CONV_2D"),
+    Row("conv-transpose", conv_transpose, "TRANSPOSE_CONV"),
+    Row("gemm", gemm, "FULLY_CONNECTED"),
+    Row("matmul", matmul, "FULLY_CONNECTED"),
+    Row("matmul-computed", lambda n: n.g.MatMul(n.input(2, 4, 5), n.input(2, 5, 3)), "BATCH_MATMUL", (INT8, INT16)),
+    Row("conv-relu", lambda n: n.g.Relu(conv(1, 3, 8, 9, filters=(5, 3, 3, 3))(n)), "CONV_2D"),
+    Row("conv-relu6", lambda n: relu6(n.g, conv(1, 3, 8, 9, filters=(5, 3, 3, 3))(n)), "CONV_2D"),
+    Row("gemm-relu", lambda n: n.g.Relu(gemm(n)), "FULLY_CONNECTED"),
+    Row("add", binary("Add"), "ADD"),
+    Row("sub", binary("Sub"), "SUB"),
+    Row("mul", binary("Mul"), "MUL"),
+    Row("max", binary("Max"), "MAXIMUM"),
+    Row("min", binary("Min"), "MINIMUM"),
+    Row("add-relu", lambda n: n.g.Relu(binary("Add")(n)), "ADD"),
+    Row("add-broadcast", lambda n: n.g.Add(n.input(2, 5, 6), n.input(1, 1, 6)), "ADD"),
+    Row("mul-number", lambda n: n.g.Mul(n.input(2, 5, 6), np.float32(0.37)), "MUL"),
+    Row("add-number", lambda n: n.g.Add(n.input(2, 5, 6), np.float32(-0.9)), "ADD"),
+    Row("max-pool", lambda n: n.g.MaxPool(n.input(1, 3, 8, 9), kernel_shape=(3, 3), strides=(2, 2)), "MAX_POOL_2D"),
+    Row("max-pool-pads", lambda n: n.g.MaxPool(n.input(1, 3, 8, 9), kernel_shape=(3, 3), **SAME), "MAX_POOL_2D"),
+    Row("average-pool", lambda n: n.g.AveragePool(n.input(1, 3, 8, 8), kernel_shape=(2, 2), strides=(2, 2)),
+        "AVERAGE_POOL_2D", result="same"),
+    Row("average-pool-whole", lambda n: n.g.AveragePool(n.input(1, 3, 8, 8), kernel_shape=(8, 8)), "MEAN"),
+    Row("global-average-pool", lambda n: n.g.GlobalAveragePool(n.input(1, 3, 8, 9)), "MEAN"),
+    Row("reduce-mean", lambda n: n.g.ReduceMean(n.input(2, 5, 6), [1], keepdims=0), "MEAN"),
+    Row("reduce-max", lambda n: n.g.ReduceMax(n.input(2, 5, 6), [1], keepdims=0), "REDUCE_MAX"),
+    Row("relu", unary("Relu"), "RELU", result=(0.02, -100)),
+    Row("leaky-relu", unary("LeakyRelu", alpha=0.2), "LEAKY_RELU"),
+    Row("prelu", lambda n: n.g.PRelu(n.input(2, 5, 6), np.full((1, 1, 6), 0.3, np.float32)), "PRELU", NO_16),
+    Row("hard-swish", unary("HardSwish"), "HARD_SWISH", NO_16),
+    Row("elu", unary("Elu"), "ELU", (INT8,)),
+    Row("gelu", unary("Gelu"), "GELU", NO_16),
+    Row("sigmoid", unary("Sigmoid"), "LOGISTIC", result=FIXED),
+    Row("tanh", unary("Tanh"), "TANH", result=(1 / 128, 0)),
+    Row("softmax", unary("Softmax", axis=-1), "SOFTMAX", result=FIXED),
+    Row("softmax-255", unary("Softmax", axis=-1), "SOFTMAX", (INT8, UINT8), result=(1 / 255, -128)),
+    Row("concat", lambda n: n.g.Concat(n.input(1, 3, 4, 5), n.input(1, 2, 4, 5, high=5), axis=1), "CONCATENATION"),
+    Row("transpose", unary("Transpose", perm=(0, 2, 1)), "TRANSPOSE", result="same"),
+    Row("slice", lambda n: n.g.Slice(n.input(2, 5, 6), [1], [4], [1]), "SLICE", result="same"),
+    Row("slice-steps", lambda n: n.g.Slice(n.input(2, 5, 6), [0], [5], [1], [2]), "STRIDED_SLICE", result="same"),
+    Row("split", lambda n: n.g.Split(n.input(2, 4, 6), axis=1, num_outputs=2, outputs=2)[1], "SPLIT", result="same"),
+    Row("gather", lambda n: n.g.Gather(n.input(2, 5, 6), np.array([3, 1]), axis=1), "GATHER", result="same"),
+    Row("pad", lambda n: n.g.Pad(n.input(2, 5, 6), [0, 1, 0, 0, 2, 1]), "PAD", result="same"),
+    Row("pad-reflect", lambda n: n.g.Pad(n.input(2, 5, 6), [0, 1, 0, 0, 2, 1], mode="reflect"), "MIRROR_PAD",
+        result="same"),
+    Row("tile", lambda n: n.g.Tile(n.input(2, 5, 6), [1, 2, 1]), "TILE", NO_16, result="same"),
+    Row("expand", lambda n: n.g.Expand(n.input(2, 1, 6), [2, 5, 6]), "BROADCAST_TO", result="same"),
+    Row("nearest", lambda n: n.g.Resize(n.input(1, 3, 4, 5), None, [1.0, 1.0, 2.0, 2.0],
+                                        coordinate_transformation_mode="asymmetric", nearest_mode="floor"),
+        "RESIZE_NEAREST_NEIGHBOR", result="same"),
+    Row("linear", lambda n: n.g.Resize(n.input(1, 3, 4, 5), None, [1.0, 1.0, 2.0, 2.0], mode="linear"),
+        "RESIZE_BILINEAR", result="same"),
+    Row("depth-to-space", lambda n: n.g.DepthToSpace(n.input(1, 8, 4, 5), blocksize=2), "DEPTH_TO_SPACE", NO_16,
+        result="same"),
+    Row("space-to-depth", lambda n: n.g.SpaceToDepth(n.input(1, 2, 4, 6), blocksize=2), "SPACE_TO_DEPTH", NO_16,
+        result="same"),
+    Row("where", lambda n: n.g.Where(n.rng.random((2, 5, 6)) < 0.5, n.input(2, 5, 6), n.input(2, 5, 6, high=5)),
+        "SELECT_V2"),
+    Row("clip", lambda n: n.g.Clip(n.input(2, 5, 6), np.float32(-0.5), np.float32(1.3)), "MINIMUM", result="same"),
+]  # fmt: skip
+
+
+def quantised(row: Row, kind: np.dtype, seed: int, per_channel: bool = True) -> tuple[Graph, Net]:
+    net = Net(kind, seed, per_channel=per_channel)
+    y = row.build(net)
+    if row.result == "same":
+        maker = next(node for node in net.g.graph.nodes() if node.op == "DequantizeLinear" and not node.inputs[0].is_constant)
+        scale, zero = float(maker.inputs[1].array), int(maker.inputs[2].array)
+        return net.graph(net.on_grid(y, scale, zero)), net
+    if row.result == "own":
+        return net.graph(net.like_output(y)), net
+    scale, zero = row.result  # type: ignore[misc]
+    if kind == INT16:
+        scale, zero = 1 / 32768, 0
+    return net.graph(net.on_grid(y, scale, zero + 128 * (kind == UINT8))), net
+
+
+CASES = [(row, kind) for row in ROWS for kind in row.kinds]
+
+
+@pytest.mark.parametrize(("row", "kind"), CASES, ids=[f"{row}-{kind}" for row, kind in CASES])
+def test_operator(row: Row, kind: np.dtype, tmp_path: Path) -> None:
+    check(row, kind, 1, tmp_path / "a.tflite")
+
+
+def check(row: Row, kind: np.dtype, seed: int, path: Path, per_channel: bool = True) -> None:
+    graph, net = quantised(row, kind, seed, per_channel)
+    expected = next(iter(OnnxRuntime(graph).run(net.feed).values()))
+    save(graph, path)
+    assert not floats(path), operators(path)
+    assert row.op in [name for name, _, _ in operators(path)]
+    for delegates in (True, False):
+        actual = next(iter(LiteRT(path, delegates).run(net.feed).values()))
+        assert actual.shape == expected.shape
+        distance = np.abs(actual - expected).max() / net.scale
+        assert distance <= row.steps + 0.01, f"{distance} steps, delegates: {delegates}"
