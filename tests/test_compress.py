@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from netglot.backends.tflite.writer import save as save_tflite
 from netglot.errors import ConversionError
 from netglot.ir.builder import Builder
 from netglot.ir.graph import Graph
@@ -13,6 +16,7 @@ from netglot.passes.stored_weights import store_smaller
 from netglot.quantize.compress import Spec, compress, parse, stored_bytes
 from netglot.quantize.palette import cluster, nearest, palettize
 from netglot.quantize.prune import shares, without_smallest
+from netglot.runtimes.litert import LiteRT
 from netglot.runtimes.onnxruntime import OnnxRuntime
 
 
@@ -250,6 +254,20 @@ def test_lossless_takes_what_is_there() -> None:
     np.testing.assert_allclose(run(graph), before, rtol=1e-4, atol=1e-5)  # sums of constants have another order
     decompress(graph)
     assert all(graph[name].array.tobytes() == w.tobytes() for name, w in data.items())
+
+
+@pytest.mark.parametrize("spec", ["prune:0.7", "palettize:3"])
+def test_targets_without_a_form_get_dense_weights(spec: str, tmp_path: Path) -> None:
+    """Stored weights of a graph (a Core ML source has them, too) become constants again, also behind a Transpose."""
+    graph = network()
+    compress(graph, spec)
+    wanted = run(graph)
+    [fc] = [node for node in graph.consumers(graph["fc"]) if node.op == "MatMul"]
+    turned = Builder(graph).Transpose(Builder(graph).Transpose(graph["fc"], perm=(1, 0)), perm=(1, 0))
+    graph.set_inputs(fc, [fc.input(0), turned])
+    save_tflite(graph, tmp_path / "a.tflite")
+    [found] = LiteRT(tmp_path / "a.tflite").run({"x": normal(1, 4, 6, 6)}).values()
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_what_would_not_be_smaller_stays() -> None:
