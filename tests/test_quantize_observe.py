@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -219,6 +220,19 @@ def _die(chunk: run.Chunk) -> None:
 def test_a_dead_worker_is_an_error_of_ours() -> None:
     with open_executor("processes:1") as executor, pytest.raises(ConversionError, match=r"a worker .* is gone"):
         list(reduce_samples([network()], [["y"]], samples(2), _die, executor=executor))
+
+
+def test_a_worker_that_a_cluster_gave_up_is_an_error_of_ours() -> None:
+    killed = pytest.importorskip("distributed").KilledWorker("task", SimpleNamespace(address="tcp://host:1"), 3)
+
+    class Cluster(Executor):
+        def submit(self, fn, /, *args, **kwargs):  # type: ignore[no-untyped-def]
+            future: Future[object] = Future()
+            future.set_exception(killed)
+            return future
+
+    with pytest.raises(ConversionError, match="a worker of the executor is gone: KilledWorker"):
+        list(reduce_samples([network()], [["y"]], samples(2), len, executor=Cluster()))
 
 
 def test_an_error_in_a_worker_is_told_as_it_is() -> None:

@@ -44,9 +44,12 @@ class Histogram:
         return float(np.interp(share * cumulative[-1], cumulative, self.edges))
 
     def magnitudes(self, bins: int) -> np.ndarray:
-        """Counts (not whole ones) of the magnitudes, in `bins` bins from zero to the largest."""
+        """Counts (not whole ones) of the magnitudes, in `bins` bins from zero to the largest.
+
+        Rounded, so that what running sums leave of an empty bin is nothing.
+        """
         edges = np.linspace(0, max(-self.low, self.high), bins + 1)
-        return np.diff(self.below(edges) - self.below(-edges))
+        return np.diff(self.below(edges) - self.below(-edges)).round(4).clip(0)
 
     def points(self, most: int) -> tuple[np.ndarray, np.ndarray]:
         """Values and their counts, at most `most`: the bins that are not empty, merged in pairs as long as needed.

@@ -34,10 +34,10 @@ _MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # by the number of channels
 class Preprocess:
     """What is done to an image, in this order; written as in "bgr,resize=256,mean=104:117:123".
 
+    channels    `rgb` (default), `bgr` or `gray`; values are 0..255
     resize      `resize=256`: the short side, `resize=240x320`: height and width, in any proportion; bilinear, over
                 all the pixels that shrink into one. Without it: as small as the network's input still fits in.
     crop        `crop=center` (default) or `crop=random` (the same for the same image each time), to the input's size
-    channels    `rgb` (default), `bgr` or `gray`; values are 0..255
     mean        is subtracted; one number or, separated by colons, one for each channel in the input's order
     std, scale  the result is divided by the former or multiplied by the latter; as mean
     layout      `nchw` or `nhwc`, of the input; only where its shape does not tell
