@@ -277,7 +277,7 @@ def test_equal_ranges() -> None:
         made, used = (np.abs(node.inputs[1].array) for node in (maker, reader) if node.inputs[1] is not None)
         rows = made.reshape(16, -1).max(1)
         columns = used.max(1) if reader.op == "Gemm" else used.max((1, 2, 3) if used.shape[1] == 1 else (0, 2, 3))
-        assert np.allclose(rows, columns, rtol=5e-3)
+        assert np.allclose(rows, columns, rtol=3e-2)
 
 
 def test_equalisation_pays_where_channels_are_badly_scaled() -> None:

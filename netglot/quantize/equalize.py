@@ -15,11 +15,10 @@ from typing import NamedTuple
 import numpy as np
 
 from netglot.ir.graph import Graph, Node
-from netglot.passes.fuse_affine import Blocks
 from netglot.quantize.channels import Group, groups, rescale, weights_of
 
 SWEEPS = 100
-SETTLED = 1e-3  # of the logarithm of the largest factor that is left
+SETTLED = 1e-2  # of the logarithm of the largest factor that is left: a tenth of a dB
 DEAD = 1e-6  # what of the largest product of weights around a channel makes it one that carries nothing
 
 
@@ -36,30 +35,39 @@ def equalize(graph: Graph) -> list[str]:
 
 
 class _Layer(NamedTuple):
-    """magnitudes: the largest weight for each pair of an output and an input channel, [groups, a, b] of Blocks."""
+    """magnitudes: the largest weight for each pair of an output and an input channel, [groups, a, b] of Blocks.
+    outputs, inputs: which of the axes 1 and 2 counts which."""
 
-    blocks: Blocks
     magnitudes: np.ndarray
+    outputs: int
+    inputs: int
 
     def ranges(self, axis: int) -> np.ndarray:
-        """The largest weight of each channel of `axis` (1 or 2)."""
+        """The largest weight of each channel of `axis`."""
         return self.magnitudes.max(axis=3 - axis).ravel()
 
     def scale(self, axis: int, factors: np.ndarray) -> None:
-        shape = [self.blocks.groups, 1, 1]
-        shape[axis] = self.blocks[axis]
-        along = np.repeat(factors, self.blocks.channels(axis) // factors.size)
-        np.multiply(self.magnitudes, along.reshape(shape), out=self.magnitudes)
+        count, *shape = self.magnitudes.shape
+        along = np.repeat(factors, count * shape[axis - 1] // factors.size)
+        np.multiply(
+            self.magnitudes, along.reshape(count, *(-1 if i == axis else 1 for i in (1, 2))), out=self.magnitudes
+        )
 
 
-def _layer(node: Node) -> _Layer:
+def _layer(node: Node, size: int | None) -> _Layer:
+    """Of a layer that reads a group of `size` channels, if it does: neighbours of one channel count as one."""
     blocks, w = weights_of(node)
-    return _Layer(blocks, np.abs(w.reshape(blocks[:4])).max(axis=3, initial=0).astype(np.float64))
+    largest = np.abs(w.reshape(blocks[:4])).max(axis=3, initial=0)
+    if size is not None and blocks.groups == 1:
+        moved = np.moveaxis(largest, blocks.inputs, 2)
+        largest = np.moveaxis(moved.reshape(1, -1, size, moved.shape[2] // size).max(axis=3), 2, blocks.inputs)
+    return _Layer(largest.astype(np.float64), blocks.outputs, blocks.inputs)
 
 
 def _solve(found: Sequence[Group]) -> list[np.ndarray]:
     """The factors of each group, by turns until they settle: a layer may be in two groups."""
-    layers = {node: _layer(node) for group in found for node in (*group.makers, *group.readers)}
+    sizes = {node: group.size for group in found for node in group.readers}
+    layers = {node: _layer(node, sizes.get(node)) for group in found for node in (*group.makers, *group.readers)}
     factors = [np.ones(group.size) for group in found]
     for _ in range(SWEEPS):
         steps = [_step(group, layers, total) for group, total in zip(found, factors, strict=True)]
@@ -70,13 +78,13 @@ def _solve(found: Sequence[Group]) -> list[np.ndarray]:
 
 def _step(group: Group, layers: dict[Node, _Layer], total: np.ndarray) -> float:
     """Equalises one group, multiplies `total`; returns how far it went, as a logarithm."""
-    made = np.max([layers[node].ranges(layers[node].blocks.outputs) for node in group.makers], axis=0)
+    made = np.max([layers[node].ranges(layers[node].outputs) for node in group.makers], axis=0)
     read = np.max([_read(layers[node], group.size) for node in group.readers], axis=0)
     step = _balance(made, read)
     for node in group.makers:
-        layers[node].scale(layers[node].blocks.outputs, 1 / step)
+        layers[node].scale(layers[node].outputs, 1 / step)
     for node in group.readers:
-        layers[node].scale(layers[node].blocks.inputs, step)
+        layers[node].scale(layers[node].inputs, step)
     total *= step
     return float(np.abs(np.log(step)).max(initial=0))
 
@@ -95,4 +103,4 @@ def _balance(made: np.ndarray, read: np.ndarray) -> np.ndarray:
 
 def _read(layer: _Layer, size: int) -> np.ndarray:
     """The largest weight that each channel of the group meets."""
-    return layer.ranges(layer.blocks.inputs).reshape(size, -1).max(axis=1)
+    return layer.ranges(layer.inputs).reshape(size, -1).max(axis=1)
