@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,36 +62,49 @@ def main() -> None:
 
 def bad_network(folder: Path) -> tuple[Path, str]:
     """An ONNX file, and the name of its bad layer."""
+
+    def factors(channels: int) -> np.ndarray:
+        spread = np.geomspace(1, WORST, channels, dtype=np.float32)
+        return np.random.default_rng(0).permutation(spread)
+
+    return scaled_network(folder, factors, bound=100 * WORST)
+
+
+def scaled_network(
+    folder: Path, factors_of: Callable[[int], np.ndarray], bound: float | None = None
+) -> tuple[Path, str]:
+    """The digits' network, an ONNX file, with the channels of its first convolution multiplied, and divided behind the
+    activation, which is a Relu that ends at `bound`; and that convolution's name."""
     import netglot
 
-    plain, path = folder / "plain.onnx", folder / "bad.onnx"
+    plain, path = folder / "plain.onnx", folder / "scaled.onnx"
     netglot.convert(DIGITS / "deploy.prototxt", plain, weights=DIGITS / "digits.caffemodel", verify=False)
     model = onnx.load(plain)
     conv = next(node for node in model.graph.node if node.op_type == "Conv")
     relu = next(node for node in model.graph.node if node.input[0] == conv.output[0])
-    factors = np.geomspace(1, WORST, initializer(model, conv.input[1]).shape[0], dtype=np.float32)
-    np.random.default_rng(0).shuffle(factors)
+    factors = factors_of(initializer(model, conv.input[1]).shape[0])
     for name in conv.input[1:]:
         array = initializer(model, name)
         replace_initializer(model, name, array * factors.reshape(-1, *[1] * (array.ndim - 1)))
-    divide(model, relu, factors)
+    divide(model, relu, factors, bound)
     onnx.save(model, path)
     require_same(plain, path)
     return path, conv.name
 
 
-def divide(model: onnx.ModelProto, relu: Any, factors: np.ndarray) -> None:
-    """Makes `relu` a Clip and puts a depthwise convolution behind it."""
+def divide(model: onnx.ModelProto, relu: Any, factors: np.ndarray, bound: float | None) -> None:
+    """Ends `relu` at `bound` and puts a depthwise convolution behind it."""
     kernel = np.zeros((factors.size, 1, 3, 3), np.float32)
     kernel[:, 0, 1, 1] = 1 / factors
-    constants = {"divide_w": kernel, "least": np.float32(0), "most": np.float32(100 * WORST)}
+    constants = {"divide_w": kernel} | ({} if bound is None else {"least": np.float32(0), "most": np.float32(bound)})
     model.graph.initializer.extend(numpy_helper.from_array(np.asarray(item), name) for name, item in constants.items())
-    clip = helper.make_node("Clip", [relu.input[0], "least", "most"], ["clipped"], "clip")
+    kind, limits = ("Relu", []) if bound is None else ("Clip", ["least", "most"])
+    activation = helper.make_node(kind, [relu.input[0], *limits], ["activated"], "activation")
     attributes = {"group": factors.size, "pads": [1, 1, 1, 1], "kernel_shape": [3, 3]}
-    conv = helper.make_node("Conv", ["clipped", "divide_w"], list(relu.output), "divide", **attributes)
+    conv = helper.make_node("Conv", ["activated", "divide_w"], list(relu.output), "divide", **attributes)
     at = list(model.graph.node).index(relu)
     model.graph.node.remove(relu)
-    model.graph.node.insert(at, clip)
+    model.graph.node.insert(at, activation)
     model.graph.node.insert(at + 1, conv)
 
 
@@ -110,7 +123,7 @@ def require_same(plain: Path, changed: Path) -> None:
         images = file["images"][:32].astype(np.float32)
     error = max(np.abs(outputs(plain, images) - outputs(changed, images)).ravel())
     if not error < 1e-4:
-        raise SystemExit(f"the network with badly scaled channels differs by {error}")
+        raise SystemExit(f"the network with scaled channels differs by {error}")
 
 
 def quantised(source: Path, target: str, seen: np.ndarray, **how: Any) -> tuple[Path, Any]:
