@@ -181,13 +181,13 @@ def one_for_both(k: Kernels, op: Op, y: int, fixed: bool) -> bool:
 
 
 def average(k: Kernels, op: Op, y: int, fixed: bool) -> bool:
-    """AVERAGE_POOL_2D wants one grid for both; MEAN, which a window over the whole image is, takes any."""
+    """AVERAGE_POOL_2D wants one grid for both. MEAN, which a window over the whole image is, takes any, and rounds to
+    even between two integers as ONNX does."""
     m, x = k.m, k.operand(op.inputs[0], k.m.dtype(y))
     if x is None:
         return False
-    same = m.tensors[x].grid == m.tensors[y].grid
     plain = op.options.fusedActivationFunction == _ACTIVATION.NONE
-    if not same and plain and m.shape(y)[1:3] == (1, 1) and _window(op) == m.shape(x)[1:3]:
+    if plain and m.shape(y)[1:3] == (1, 1) and _window(op) == m.shape(x)[1:3]:
         k.ops.append(Op(_OP.MEAN, [x, m.ints([1, 2])], [y], tfl.ReducerOptionsT(keepDims=True)))
         return True
     return one_for_both(k, op, y, fixed)
