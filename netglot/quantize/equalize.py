@@ -57,7 +57,8 @@ class _Layer(NamedTuple):
 def _layer(node: Node, size: int | None) -> _Layer:
     """Of a layer that reads a group of `size` channels, if it does: neighbours of one channel count as one."""
     blocks, w = weights_of(node)
-    largest = np.abs(w.reshape(blocks[:4])).max(axis=3, initial=0)
+    magnitudes = np.abs(w.reshape(blocks[:4]))
+    largest = magnitudes[..., 0] if blocks.rest == 1 else magnitudes.max(axis=3, initial=0)  # one by one, NumPy is slow
     if size is not None and blocks.groups == 1:
         moved = np.moveaxis(largest, blocks.inputs, 2)
         largest = np.moveaxis(moved.reshape(1, -1, size, moved.shape[2] // size).max(axis=3), 2, blocks.inputs)
