@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,11 +18,15 @@ from hypothesis import strategies as st
 import netglot
 from netglot.backends.cpp import save
 from netglot.backends.cpp.entropy import BLOCK, encode, normalised
-from netglot.ir.graph import Graph
+from netglot.backends.cpp.protect import stand_in
+from netglot.ir.builder import Builder
+from netglot.ir.graph import Graph, Value
 from netglot.passes import pipeline
 from netglot.runtimes.compiled import CompiledCpp
+from netglot.runtimes.onnxruntime import OnnxRuntime
 from tests import graphs, oracles
 from tests.test_cpp import small_net
+from tests.test_targets import assert_close
 
 RUNTIME = oracles.ROOT / "netglot/backends/cpp/runtime"
 STRICT = ["-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror", f"-I{RUNTIME}"]
@@ -58,14 +63,14 @@ def decoder(build: str, folder: Path) -> Decode:
     return decode
 
 
-@pytest.fixture(scope="module", params=BUILDS)
-def decode(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Decode:
-    return decoder(request.param, tmp_path_factory.mktemp("decode"))
-
-
 @pytest.fixture(scope="module")
 def sanitized(tmp_path_factory: pytest.TempPathFactory) -> Decode:
     return decoder("sanitized", tmp_path_factory.mktemp("sanitized"))
+
+
+@pytest.fixture(scope="module", params=BUILDS)
+def decode(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, sanitized: Decode) -> Decode:
+    return sanitized if request.param == "sanitized" else decoder(request.param, tmp_path_factory.mktemp("decode"))
 
 
 def plain(tables: Tables) -> bytes:
@@ -245,8 +250,10 @@ def test_the_decoder_compiles_for_a_microcontroller(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------ models
 
 
-def run(folder: Path, graph: Graph, key: Path | None = None, names: Path | None = None) -> list[bytes]:
-    model = CompiledCpp(folder, ["-O0", "-DNETGLOT_ONLY=0", *STRICT[2:-1]], folder.parent, key, names)
+def run(
+    folder: Path, graph: Graph, key: Path | None = None, names: Path | None = None, only: str = "NETGLOT_ONLY"
+) -> list[bytes]:
+    model = CompiledCpp(folder, ["-O0", f"-D{only}=0", *STRICT[2:-1]], folder.parent, key, names)
     return [array.tobytes() for array in model.run(graphs.feed(graph)).values()]
 
 
@@ -259,7 +266,8 @@ def test_a_compressed_model_computes_the_same_bits(tmp_path: Path) -> None:
     save(graph.copy(), tmp_path / "all", compress="lossless", encrypt=key, protect=True, salt="s", threads=2)
     wanted = run(tmp_path / "plain", graph)
     assert run(tmp_path / "packed", graph) == wanted
-    assert run(tmp_path / "all", graph, key, tmp_path / "all.map.json") == wanted
+    only = stand_in("NETGLOT_ONLY", b"s")
+    assert run(tmp_path / "all", graph, key, tmp_path / "all.map.json", only) == wanted
     assert (tmp_path / "packed/weights.bin").stat().st_size < 0.9 * (tmp_path / "plain/weights.bin").stat().st_size
 
 
@@ -285,3 +293,89 @@ def test_squeezenet_is_a_tenth_of_its_size_and_bit_exact(tmp_path: Path, sanitiz
     ((good, found),) = sanitized((stored, len(weights)))
     assert good
     assert found == weights
+
+
+# ------------------------------------------------- weights that are stored as integers
+
+
+def by_channel(g: Builder, w: np.ndarray, axis: int, most: int, kind: np.dtype) -> Value:
+    """w as integers of `kind` with a scale for each channel; most of all: `most`."""
+    others = tuple(i for i in range(w.ndim) if i != axis)
+    scale = (np.abs(w).max(axis=others) / most).astype(np.float32)
+    shape = [-1 if i == axis else 1 for i in range(w.ndim)]
+    return g.DequantizeLinear(np.round(w / scale.reshape(shape)).astype(kind), scale, axis=axis)
+
+
+def by_block(g: Builder, w: np.ndarray, axis: int) -> Value:
+    """w as integers of 4 bits with a scale for 32 along `axis`."""
+    blocks = np.moveaxis(w, axis, -1).reshape(*np.delete(w.shape, axis), -1, 32)
+    scale = (np.abs(blocks).max(axis=-1) / 7).astype(np.float32)
+    codes = np.round(blocks / scale[..., None]).reshape(*np.delete(w.shape, axis), -1)
+    parts = np.moveaxis(codes, -1, axis).astype(ml_dtypes.int4), np.moveaxis(scale, -1, axis)
+    return g.DequantizeLinear(*parts, axis=axis, block_size=32)
+
+
+def shifted(g: Builder, w: np.ndarray) -> Value:
+    """w as uint8 around 128."""
+    scale = np.float32(np.abs(w).max() / 127)
+    return g.DequantizeLinear((np.round(w / scale) + 128).astype(np.uint8), scale, np.array(128, np.uint8))
+
+
+def stored_net() -> Graph:
+    """Layers of floats whose weights are stored in one way each."""
+    rng = np.random.default_rng(8)
+    g = Builder(Graph("stored"))
+
+    def weights(*shape: int) -> np.ndarray:
+        return rng.normal(0, 0.1, shape).astype(np.float32)
+
+    x = g.graph.add_input("x", np.dtype(np.float32), (1, 32, 6, 5))
+    x = g.Relu(g.Conv(x, by_channel(g, weights(64, 32, 3, 3), 0, 127, np.dtype(np.int8)), weights(64)))
+    x = g.Relu(g.Conv(x, by_block(g, weights(48, 64, 3, 3), 1), pads=[1, 1, 1, 1]))
+    x = g.Conv(x, shifted(g, weights(64, 48, 1, 1)))
+    x = g.Conv(x, by_channel(g, weights(32, 64, 1, 1), 0, 7, np.dtype(ml_dtypes.int4)))
+    x = g.Reshape(x, [1, -1])
+    x = g.MatMul(x, by_channel(g, weights(384, 40), 1, 127, np.dtype(np.int8)))
+    indices, codebook = g.constant(rng.integers(0, 16, (40, 64)).astype(np.uint8)), g.constant(np.sort(weights(16)))
+    x = g.MatMul(x, g.extension("Palette", [indices, codebook]))
+    mask = rng.integers(0, 256, 64 * 8 // 8).astype(np.uint8)
+    values = weights(int(np.unpackbits(mask).sum()))
+    g.graph.outputs = [g.MatMul(x, g.extension("Sparse", [g.constant(mask), g.constant(values)], shape=(64, 8)))]
+    return g.graph
+
+
+def test_weights_that_are_stored_as_integers_palettes_or_without_zeros(tmp_path: Path) -> None:
+    feed = graphs.feed(stored_net())
+    (wanted,) = OnnxRuntime(stored_net()).run(feed).values()
+    save(stored_net(), tmp_path / "packed", compress="lossless")
+    (found,) = CompiledCpp(tmp_path / "packed", ["-O0", "-DNETGLOT_ONLY=0"], tmp_path).run(feed).values()
+    assert_close(found, wanted, 1e-5)
+    save(stored_net(), tmp_path / "plain", exact=True)
+    integers, floats = 64 * 288 + 64 * 48 + 32 * 64 + 384 * 48, 48 * 576 + 40 * 64 + 64 * 16
+    assert 0 < (tmp_path / "plain/weights.bin").stat().st_size - integers - 4 * floats < 4000  # biases and scales
+    assert (tmp_path / "packed/weights.bin").stat().st_size < integers + 0.7 * 48 * 576 + 3 * (40 * 64 + 64 * 16)
+
+
+def test_large_weights_of_few_bits_are_computed_before(tmp_path: Path) -> None:
+    """More than passes fold by themselves."""
+    rng = np.random.default_rng(9)
+    g = Builder(Graph("wide"))
+    x = g.graph.add_input("x", np.dtype(np.float32), (1, 1024))
+    g.graph.outputs = [g.MatMul(x, by_block(g, rng.normal(0, 1, (1024, 512)).astype(np.float32), 0))]
+    assert save(g.graph.copy(), tmp_path / "plain") == 1
+    assert save(g.graph.copy(), tmp_path / "packed", compress="lossless") == 1
+    assert (tmp_path / "plain/weights.bin").stat().st_size == 4 * 1024 * 512
+    assert (tmp_path / "packed/weights.bin").stat().st_size < 0.7 * 1024 * 512
+
+
+def test_what_is_quantised_by_its_own_range(tmp_path: Path) -> None:
+    """A range around zero, on one side of it, and none."""
+    g = Builder(Graph("dynamic"))
+    given = g.graph.add_input("x", np.dtype(np.float32), (2, 12))
+    g.graph.outputs = [*g.DynamicQuantizeLinear(given, outputs=3)]
+    save(g.graph.copy(), tmp_path / "cpp")
+    model, oracle = CompiledCpp(tmp_path / "cpp", ["-O0", "-DNETGLOT_ONLY=0"], tmp_path), OnnxRuntime(g.graph)
+    for x in (np.linspace(-1, 3, 24), np.linspace(1, 3, 24), np.zeros(24)):
+        feed = {"x": x.reshape(2, 12).astype(np.float32)}
+        for got, due in zip(model.run(feed).values(), oracle.run(feed).values(), strict=True):
+            np.testing.assert_array_equal(got, due)
