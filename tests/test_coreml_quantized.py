@@ -15,7 +15,7 @@ import pytest
 
 from netglot.backends.coreml import save
 from netglot.coreml_import import coremltools, quiet
-from netglot.errors import UnsupportedError
+from netglot.errors import ConversionError, UnsupportedError
 from netglot.frontends.coreml import load
 from netglot.ir.builder import Builder
 from netglot.ir.extension.compressed import sparse_of
@@ -23,6 +23,7 @@ from netglot.ir.graph import Graph, Node, Value
 from netglot.runtimes.onnxruntime import OnnxRuntime
 from tests.targets import coreml_evaluator, evaluate_coreml
 from tests.test_coreml import read_spec
+from tests.test_coreml_frontend import loaded, network
 
 RNG = np.random.default_rng(6)
 SHAPE = (16, 8, 3, 3)
@@ -501,3 +502,62 @@ def layer_weights(graph: Graph) -> list[tuple[str, np.ndarray]]:
     found = OnnxRuntime(part).run({"x": np.zeros(shape, dtype)})
     return [(source.op if source else "", found[value.name] if source else value.array)
             for value in weights for source in [graph.producer(value)]]  # fmt: skip
+
+
+# ------------------------------------------------------------ neural networks
+
+NETWORK_FORMS = {  # bits, coremltools' mode -> how the weights of a convolution, a deconvolution and a matrix are read
+    (8, "LINEAR_QUANTIZATION"): ["", "", ""],
+    (8, "LINEAR_SYMMETRIC"): ["DequantizeLinear"] * 3,
+    (5, "LINEAR_QUANTIZATION"): ["", "", ""],
+    (3, "LOOKUP_TABLE_LINEAR"): ["Palette"] * 3,
+    (4, "LOOKUP_TABLE_LINEAR"): ["Palette"] * 3,
+}
+
+
+@pytest.mark.parametrize(("bits", "mode"), NETWORK_FORMS)
+def test_quantized_neural_networks(bits: int, mode: str, tmp_path: Path) -> None:
+    """As coremltools' quantize_weights writes them: not symmetric, zero is no integer, and another in each channel."""
+    rng = np.random.default_rng(3)
+
+    def params(*shape: int) -> dict[str, Any]:
+        return {"floatValue": rng.normal(size=shape).astype(np.float32).reshape(-1).tolist()}
+
+    window = {"kernelSize": [3, 3], "nGroups": 1, "hasBias": True, "valid": {}}
+    spec = network(
+        {"convolution": {"outputChannels": 6, "kernelChannels": 3, "weights": params(6, 3, 3, 3), "bias": params(6)}
+         | window},
+        {"activation": {"PReLU": {"alpha": params(6)}}},
+        {"convolution": {"outputChannels": 4, "kernelChannels": 6, "weights": params(6, 4, 3, 3), "bias": params(4),
+                         "isDeconvolution": True} | window},
+        {"pooling": {"type": 1, "globalPooling": True, "valid": {}}},
+        {"innerProduct": {"inputChannels": 4, "outputChannels": 5, "weights": params(5, 4), "hasBias": True,
+                          "bias": params(5)}},
+        shape=(3, 7, 9), outputs=(5,),
+    )  # fmt: skip
+    spec = coremltools("proto.Model_pb2").Model.FromString(spec.SerializeToString())
+    quantize = coremltools("models.neural_network.quantization_utils")._quantize_spec_weights
+    quantize(spec, bits, getattr(coremltools("models"), f"_QUANTIZATION_MODE_{mode}"))
+    graph = loaded(spec, tmp_path)
+    assert [op for op, _ in layer_weights(graph)] == NETWORK_FORMS[bits, mode]
+    assert bool(graph.warnings) == (mode == "LINEAR_QUANTIZATION")
+    quantize(spec, None, coremltools("models")._QUANTIZATION_MODE_DEQUANTIZE)
+    (tmp_path / "dense.mlmodel").write_bytes(spec.SerializeToString())
+    inputs = {"x": rng.normal(size=(3, 7, 9)).astype(np.float32)}
+    wanted = coreml_evaluator(tmp_path / "dense.mlmodel").predict(inputs)["y"]
+    np.testing.assert_allclose(OnnxRuntime(graph).run(inputs)["y"], wanted, atol=1e-5 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("change", ["bits", "table", "bytes"])
+def test_broken_weights_of_a_neural_network(change: str, tmp_path: Path) -> None:
+    weights = {"rawValue": bytes(27), "quantization": {"numberOfBits": 4, "lookupTableQuantization": {
+        "floatValue": list(range(16))}}}  # fmt: skip
+    if change == "bits":
+        weights["quantization"]["numberOfBits"] = 2**40
+    if change == "table":
+        weights["quantization"]["lookupTableQuantization"]["floatValue"] = [1.0]
+    if change == "bytes":
+        weights["rawValue"] = bytes(26)
+    layer = {"outputChannels": 2, "kernelChannels": 3, "kernelSize": [3, 3], "weights": weights, "valid": {}}
+    with pytest.raises(ConversionError, match="weights of"):
+        loaded(network({"convolution": layer}, shape=(3, 7, 9), outputs=(2, 5, 7)), tmp_path)

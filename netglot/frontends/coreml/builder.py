@@ -35,7 +35,7 @@ def nn_layer(*types: str, override: bool = False) -> Callable[[Function], Functi
     """Registers a function for layers of a neural network.
 
     Its positional parameters are the layer's inputs; its keyword-only ones are fields of the layer's message, converted
-    to the annotated types (np.ndarray: the numbers of a WeightParams message, flat).
+    to the annotated types (Weights: the numbers of a WeightParams message, flat or quantised).
     """
     return registry.add(NN, *types, override=override)
 

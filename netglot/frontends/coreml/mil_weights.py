@@ -15,6 +15,7 @@ import numpy as np
 from netglot.errors import ConversionError
 from netglot.frontends.coreml.builder import CoreMLBuilder, Ints, mil_op
 from netglot.frontends.coreml.values import unpacked
+from netglot.frontends.coreml.weights import AS_FLOATS
 from netglot.ir.evaluate import evaluate
 from netglot.ir.extension import OPERATORS
 from netglot.ir.extension.compressed import palette_of, sparse_of
@@ -278,9 +279,8 @@ def constexpr_cast(g: CoreMLBuilder, *, source_val: np.ndarray, output_dtype: st
 
 
 def _as_floats(g: CoreMLBuilder, dense: np.ndarray) -> Value:
-    what = "weights are stored in a form that the graph has not; they are floats now"
-    if not any(problem.what == what for problem in g.graph.warnings):
-        g.warn(what)
+    if not any(problem.what == AS_FLOATS for problem in g.graph.warnings):
+        g.warn(AS_FLOATS)
     return g.constant(dense)
 
 

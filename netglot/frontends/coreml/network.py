@@ -15,7 +15,7 @@ import numpy as np
 
 from netglot.errors import ConversionError, Origin, Problem, UnsupportedError
 from netglot.frontends.coreml.builder import NN, NONSENSE, CoreMLBuilder, Ints
-from netglot.frontends.coreml.weights import numbers
+from netglot.frontends.coreml.weights import Weights, numbers
 from netglot.frontends.options import LoadOptions
 from netglot.ir.graph import Graph, Value
 from netglot.ir.types import text
@@ -192,10 +192,10 @@ def _is_message(params: Any, name: str) -> bool:
 
 def convert(parameter: inspect.Parameter, value: Any, origin: Origin) -> Any:
     """A field of a layer's message as the parameter's annotation wants it."""
+    if parameter.annotation == Weights:
+        return numbers(value, origin)
     kinds = get_args(parameter.annotation)
     kind = parameter.annotation if type(None) not in kinds else next(k for k in kinds if k is not type(None))
-    if kind is np.ndarray:
-        return numbers(value, origin)
     if kind is Any:
         return value
     return tuple(int(item) for item in value) if kind == tuple[int, ...] else kind(value)

@@ -9,7 +9,7 @@ import numpy as np
 
 from netglot.errors import UnsupportedError
 from netglot.frontends.coreml.builder import CoreMLBuilder, nn_layer
-from netglot.frontends.coreml.weights import numbers
+from netglot.frontends.coreml.weights import Quantised, numbers, shaped
 from netglot.ir.graph import Value
 from netglot.ir.types import to_onnx
 
@@ -204,5 +204,6 @@ def _softplus(g: CoreMLBuilder, x: Value, p: Any) -> Value:
 
 def _vector(g: CoreMLBuilder, params: Any, x: Value) -> Value:
     """One number for each channel, or one for all."""
-    data: np.ndarray = numbers(params, g.origin)
-    return g.vector(data, x.rank, -3 if x.rank >= 3 else -1)
+    axis = -3 if x.rank >= 3 else -1
+    data = numbers(params, g.origin)
+    return g.vector(shaped(data, x.sizes[axis:][:1], g.origin) if isinstance(data, Quantised) else data, x.rank, axis)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from netglot.errors import UnsupportedError
 from netglot.frontends.coreml import windows
 from netglot.frontends.coreml.builder import CoreMLBuilder, Ints, nn_layer
 from netglot.frontends.coreml.mil_resize import linear, resized
-from netglot.frontends.coreml.weights import shaped
+from netglot.frontends.coreml.weights import Weights, shaped, stored
 from netglot.frontends.coreml.windows import Pads
 from netglot.ir.graph import Value
 
@@ -33,13 +31,13 @@ def _pads(valid: Any, same: Any, sizes: Ints, kernel: Ints, strides: Ints, dilat
 @nn_layer("convolution")
 def convolution(
     g: CoreMLBuilder, x: Value, *, outputChannels: int, kernelChannels: int, nGroups: int, kernelSize: Ints,
-    stride: Ints, dilationFactor: Ints, isDeconvolution: bool, hasBias: bool, weights: np.ndarray, bias: np.ndarray,
+    stride: Ints, dilationFactor: Ints, isDeconvolution: bool, hasBias: bool, weights: Weights, bias: Weights,
     outputShape: Ints, valid: Any | None = None, same: Any | None = None,
 ) -> Value:  # fmt: skip
     kernel, strides, dilations = kernelSize or (3, 3), stride or _ONES, dilationFactor or _ONES
     groups = max(nGroups, 1)
     channels = (kernelChannels, outputChannels // groups) if isDeconvolution else (outputChannels, kernelChannels)
-    weight = g.constant(shaped(weights, (*channels, *kernel), g.origin))
+    weight = stored(g, weights, (*channels, *kernel), axis=int(isDeconvolution))
     shift = g.constant(shaped(bias, (outputChannels,), g.origin)) if hasBias else None
     sizes = x.sizes[2:]
     if not isDeconvolution:
@@ -132,7 +130,7 @@ def reorganize_data(g: CoreMLBuilder, x: Value, *, mode: int, blockSize: int) ->
 @nn_layer("batchnorm")
 def batchnorm(
     g: CoreMLBuilder, x: Value, *, channels: int, computeMeanVar: bool, instanceNormalization: bool, epsilon: float,
-    gamma: np.ndarray, beta: np.ndarray, mean: np.ndarray, variance: np.ndarray,
+    gamma: Weights, beta: Weights, mean: Weights, variance: Weights,
 ) -> Value:  # fmt: skip
     scale, shift = (g.constant(shaped(item, (channels,), g.origin)) for item in (gamma, beta))
     epsilon = epsilon or 1e-5
