@@ -141,6 +141,8 @@ class _Walk:
         self.readers = Counter(x for op in m.ops for x in op.inputs)
         others = {x for op in m.ops if op.code != _OP.MAX_POOL_2D for x in op.inputs}
         self.pooled = {x for op in m.ops if op.code == _OP.MAX_POOL_2D for x in op.inputs} - others - outputs
+        shown = {op.inputs[0] for op in m.ops if op.code == _OP.DEQUANTIZE and op.outputs[0] in outputs}
+        self.fixed = outputs | shown  # whose grids can be seen from outside
         self.makers: dict[int, Op] = {}
         self.same: dict[int, int] = {}  # tensors of integers, and those that are just like them
 
@@ -191,7 +193,7 @@ class _Walk:
             return
         maker = self.makers.get(x)
         alone = self.readers[x] == 1 and x not in self.outputs
-        if maker is None or not alone or not self.kernels.compute(maker, y, fixed=y in self.outputs):
+        if maker is None or not alone or not self.kernels.compute(maker, y, fixed=y in self.fixed):
             self.kernels.ops.append(op)
 
     def _down(self, op: Op) -> bool:
