@@ -264,6 +264,26 @@ def test_4_bits(op: str, tmp_path: Path) -> None:
     assert onnx.load(tmp_path / "net.onnx").opset_import[0].version == 21
 
 
+@pytest.mark.parametrize(("entries", "bits"), [(16, 4), (256, 8)])
+def test_palettes(entries: int, bits: int, tmp_path: Path) -> None:
+    """As small on disk as it is stored, and plain weights once it is loaded."""
+    rng = np.random.default_rng(0)
+    g = Builder(Graph("net"))
+    x = g.graph.add_input("x", np.dtype(np.float32), (1, 32, 8, 8))
+    indices = rng.integers(0, entries, (32, 32, 3, 3)).astype(np.uint8)
+    w = g.extension("Palette", [g.constant(indices), g.constant(rng.normal(size=entries).astype(np.float32))])
+    g.graph.outputs = [g.Conv(x, w)]
+    feeds = {"x": rng.normal(size=x.sizes).astype(np.float32)}
+    [wanted] = OnnxRuntime(g.graph).run(feeds).values()
+    for opset in (None, 17):
+        path = tmp_path / f"{opset}.onnx"
+        save(g.graph.copy(), path, opset=opset)
+        found, session = optimised(path)
+        assert not {"Cast", "Gather"} & set(found)
+        np.testing.assert_allclose(session.run(None, feeds)[0], wanted, atol=1e-5 * np.abs(wanted).max())
+    assert (tmp_path / "None.onnx").stat().st_size < indices.size * bits / 8 + 2500
+
+
 # -------------------------------------------------------------- the rewrites
 
 

@@ -10,7 +10,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from netglot.backends.lowering import problem
-from netglot.backends.onnx import storage
+from netglot.backends.onnx import palettes, storage
 from netglot.backends.onnx.half import to_half
 from netglot.backends.onnx.opset import attributes_at, ir_version, lowest_opset
 from netglot.backends.onnx.quantized import fit_kernels
@@ -18,6 +18,7 @@ from netglot.errors import ConversionError, Problem, UnsupportedError
 from netglot.ir.graph import Graph, Node, Value
 from netglot.ir.schema import attribute_proto, schema, type_proto
 from netglot.ir.versions import signature
+from netglot.passes.dead_code import remove_dead_code
 from netglot.passes.expand_extensions import expand_extensions
 from netglot.passes.pipeline import apply
 
@@ -34,8 +35,11 @@ def save(
     file, `path` + ".data". Constants are streamed: no copy of the weights is made.
     Raises UnsupportedError with every node that can't be written so.
     """
+    if opset is None or opset >= palettes.SINCE:
+        apply(palettes.pack_palettes, graph)
     expand_extensions(graph)
     apply(fit_kernels, graph)
+    apply(remove_dead_code, graph)  # weights that those replaced
     if quantize not in (None, "fp16"):
         raise ConversionError(f"ONNX can't be written with quantize={quantize!r}; only 'fp16' is there")
     if quantize:
