@@ -10,7 +10,6 @@ import numpy as np
 from networkx.utils import UnionFind
 
 from netglot.ir.graph import Graph, Node, Value
-from netglot.ir.types import is_static
 from netglot.passes.integer_grids import Grid
 from netglot.passes.match import number, only_reader
 from netglot.quantize.scheme import FIXED, LAYERS, MOVES, Scheme
@@ -75,7 +74,7 @@ def _is_computed(graph: Graph, node: Node, scheme: Scheme) -> bool:
 
 
 def _is_float(value: Value | None) -> bool:
-    return value is not None and value.dtype == FLOAT and is_static(value.shape)
+    return value is not None and value.dtype == FLOAT and value.shape is not None
 
 
 def _is_product(node: Node, scheme: Scheme) -> bool:
