@@ -252,6 +252,26 @@ def test_all_unknown_operators_are_named(tmp_path: Path) -> None:
     assert [problem.origin.layer for problem in caught.value.problems] == ["QLinearFoo0", "QLinearBar1"]
 
 
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("directions", [1, 2])
+def test_lstm(directions: int, per_channel: bool, tmp_path: Path) -> None:
+    """ONNX Runtime also rounds what it reads, and its state, to 8 bits: the difference is that noise."""
+    f = File()
+    x = f.input(f.rng.normal(size=(6, 2, 5)).astype(np.float32))
+    shape = (directions, 16) if per_channel else (directions,)
+    zero = np.zeros(shape, np.int8) if per_channel else f.rng.integers(-5, 6, shape).astype(np.int8)
+    weights = [f.integers(directions, size, 16, dtype=I8) for size in (5, 4)]
+    bias = f.rng.normal(size=(directions, 32)).astype(np.float32)
+    grids = [part for _ in weights for part in (f.scales(*shape), zero)]
+    way = "bidirectional" if directions == 2 else "forward"
+    y, *_ = f.ms("DynamicQuantizeLSTM", x, *weights, bias, *[""] * 4, *grids, outputs=3, hidden_size=4, direction=way)
+    path = f.save(tmp_path / "model.onnx", y)
+    graph = run(netglot.load(path), COMMON, check=True)
+    assert {node.op for node in graph.nodes()} >= {"LSTM", "DequantizeLinear"}
+    [wanted], [found] = by_onnxruntime(path, f.feeds), OnnxRuntime(graph).run(f.feeds).values()
+    assert np.abs(found - wanted).max() <= 0.02 * np.ptp(wanted)
+
+
 # ------------------------------------------------------- weights in blocks
 
 
@@ -340,6 +360,20 @@ def test_network(make: Callable[[], Graph], write: Callable[..., Path], kind: st
     [wanted], [found] = by_onnxruntime(path, one), OnnxRuntime(graph).run(one).values()
     assert np.ptp(wanted) > 0
     assert np.abs(found - wanted).max() <= 1e-5 * np.ptp(wanted)
+
+
+def test_what_onnxruntime_made_of_it(tmp_path: Path) -> None:
+    """The file that it saves after its own optimisation: images channels last, com.microsoft's operators."""
+    pytest.importorskip("onnxruntime.quantization")
+    path = models.quantised(models.resnet(), tmp_path / "model.onnx")
+    options = ort.SessionOptions()
+    options.log_severity_level, options.optimized_model_filepath = 3, str(tmp_path / "optimised.onnx")
+    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    assert any(node.domain == MS for node in onnx.load(tmp_path / "optimised.onnx").graph.node)
+    graph = run(netglot.load(tmp_path / "optimised.onnx"), COMMON, check=True)
+    [one] = models.inputs(1, seed=9)
+    [wanted], [found] = session.run(None, one), OnnxRuntime(graph).run(one).values()
+    assert np.abs(found - wanted).max() <= 0.02 * np.ptp(wanted)
 
 
 # ------------------------------------------------------------ common passes

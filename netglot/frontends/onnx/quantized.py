@@ -259,3 +259,48 @@ def dequantize_linear(
 ) -> Value:
     result: Value = real(g, x, scale, zero, axis)
     return result
+
+
+# ------------------------------------------------------------------ recurrence
+
+
+@onnx_op("com.microsoft.DynamicQuantizeLSTM")
+def dynamic_quantize_lstm(
+    g: OnnxBuilder, x: Value, w: Value, r: Value, b: Optional, sequence_lens: Optional, initial_h: Optional,
+    initial_c: Optional, p: Optional, w_scale: Value, w_zero: Value, r_scale: Value, r_zero: Value, *,
+    activation_alpha: tuple[float, ...] | None = None, activation_beta: tuple[float, ...] | None = None,
+    activations: tuple[str, ...] | None = None, clip: float | None = None, direction: str = "forward",
+    hidden_size: int | None = None, input_forget: int = 0,
+) -> Any:  # fmt: skip
+    """LSTM with weights that are integers, transposed [directions, inputs, 4 hidden].
+
+    What it reads and its state stay floats here, while ONNX Runtime quantises them as they come: ONNX can't say so of
+    a state. So results differ by that noise.
+    """
+    weights = [_of_directions(g, w, w_scale, w_zero), _of_directions(g, r, r_scale, r_zero)]
+    attributes: dict[str, Any] = {
+        "activation_alpha": activation_alpha, "activation_beta": activation_beta, "activations": activations,
+        "clip": clip, "direction": direction, "hidden_size": hidden_size, "input_forget": input_forget,
+    }  # fmt: skip
+    inputs = [x, *weights, b, sequence_lens, initial_h, initial_c, p]
+    return g.op("LSTM", inputs, outputs=g.outputs, **attributes)
+
+
+def _of_directions(g: OnnxBuilder, q: Value, scale: Value, zero: Value) -> Any:
+    """[directions, 4 hidden, inputs], dequantised; scales are [directions] or [directions, 4 hidden]."""
+    if not (q.is_constant and scale.is_constant and zero.is_constant):
+        g.refuse(f"{g.operator} with weights that are computed")
+    parts = [
+        g.DequantizeLinear(
+            g.constant(q.array[i].T[None], name=q.name), *_grid(scale.array[i], zero.array[i]),
+            axis=1 if scale.array[i].size > 1 else None,
+        )
+        for i in range(q.sizes[0])
+    ]  # fmt: skip
+    return g.Concat(*parts, axis=0) if len(parts) > 1 else parts[0]
+
+
+def _grid(scale: np.ndarray, zero: np.ndarray) -> list[np.ndarray]:
+    """Without axes if they are of one element; zeros are left out."""
+    shape = () if scale.size == 1 else scale.shape
+    return [np.asarray(part).reshape(shape) for part in ((scale, zero) if zero.any() else (scale,))]
