@@ -376,6 +376,20 @@ def test_values_to_keep_are_computed_in_float32(tmp_path: Path) -> None:
     assert {v.dtype.name for v in load(tmp_path / "2.mlpackage").values() if v.dtype} >= {"float16", "float32"}
 
 
+def test_what_is_composed_of_others_is_kept_whole(tmp_path: Path) -> None:
+    """A pooling by the norm 3 of numbers near 200 is within float16; the cubes in it are not."""
+    g, x = builder((1, 2, 4, 4))
+    norm = g.LpPool(x, kernel_shape=(2, 2), p=3)
+    g.graph.outputs = [g.Add(norm, np.float32(1))]
+    y, inputs = g.graph.outputs[0].name, {"x": RNG.uniform(150, 200, size=(1, 2, 4, 4)).astype(np.float32)}
+    wanted = OnnxRuntime(g.graph).run(inputs)[y]
+    for keep, is_finite in ((set(), False), ({norm.name}, True)):
+        path = tmp_path / f"{len(keep)}.mlpackage"
+        save(g.graph.copy(), path, quantize="fp16", keep=keep)
+        found = evaluate_coreml(path, inputs)[y]
+        assert np.allclose(found, wanted, rtol=1e-2) == is_finite
+
+
 # ------------------------------------------------------------ coremltools.optimize
 
 

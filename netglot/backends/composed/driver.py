@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from netglot.backends import lowering
 from netglot.backends.lowering import NotMappedError
-from netglot.ir.builder import Builder
+from netglot.ir.builder import Argument, Builder
 from netglot.ir.graph import Graph, Node, Value
 from netglot.ir.schema import schema
 from netglot.ir.types import is_static
@@ -23,11 +23,17 @@ Condition = Callable[[Node], bool]
 
 
 class Composer(Builder):
-    """A Builder that knows which outputs are due: their types and sizes."""
+    """A Builder that knows which outputs are due (their types and sizes), and what it has made."""
 
     def __init__(self, graph: Graph, outputs: tuple[Value, ...]) -> None:
         super().__init__(graph)
         self.outputs = outputs
+        self.made: list[Value] = []
+
+    def op(self, op: str, inputs: Sequence[Argument], **options: Any) -> Any:
+        result = super().op(op, inputs, **options)
+        self.made += result if isinstance(result, tuple) else (result,)
+        return result
 
 
 ROUNDS = 4  # as deep as compositions are made of operators that are themselves composed
@@ -45,33 +51,41 @@ def composition(
     return registry.add("composed", *ops, instead=instead or {}, open_sizes=open_sizes)
 
 
-def compose(graph: Graph, target: str) -> dict[Node, str]:
-    """Composes what `target` lacks, in place. Returns why it could not, by node."""
+def compose(graph: Graph, target: str, keep: set[str] | None = None) -> dict[Node, str]:
+    """Composes what `target` lacks, in place. Returns why it could not, by node.
+
+    `keep`: names of values that are computed and read with more care; what a node that does so is composed of is added.
+    """
     refused: dict[Node, str] = {}
     for _ in range(ROUNDS):
-        if not apply(lambda part: _compose(part, target, refused), graph):
+        if not apply(lambda part: _compose(part, target, refused, keep or set()), graph):
             break
         run(graph, [remove_dead_code, fold_constants, tidy, remove_dead_code])
     return refused
 
 
-def _compose(graph: Graph, target: str, refused: dict[Node, str]) -> bool:
-    return any([_replace(graph, node, target, refused) for node in graph.nodes() if node not in refused])
+def _compose(graph: Graph, target: str, refused: dict[Node, str], keep: set[str]) -> bool:
+    return any([_replace(graph, node, target, refused, keep) for node in graph.nodes() if node not in refused])
 
 
-def _replace(graph: Graph, node: Node, target: str, refused: dict[Node, str]) -> bool:
+def _replace(graph: Graph, node: Node, target: str, refused: dict[Node, str], keep: set[str]) -> bool:
     operator = _chosen(node, target)
     if operator is None:
         return False
+    g = Composer(graph, node.outputs)
     try:
-        results = _results(graph, node, operator)
+        results = _results(g, node, operator)
     except NotMappedError as reason:
         refused[node] = str(reason)
         remove_dead_code(graph)
         return False
+    names = [value.name for value in node.outputs]
     for old, new in zip(node.outputs, results, strict=False):
         graph.replace_uses(old, new)
     graph.remove_node(node)
+    for name, new in zip(names, results, strict=False):
+        if name not in graph and new not in node.inputs and new.name not in names:
+            graph.rename(new, name)  # by which `keep` of --quantize fp16 knows it
     return True
 
 
@@ -92,13 +106,12 @@ def _values(node: Node) -> list[Value]:
     return [value for value in (*node.inputs, *node.outputs) if value is not None]
 
 
-def _results(graph: Graph, node: Node, operator: Operator) -> list[Value]:
+def _results(g: Composer, node: Node, operator: Operator) -> list[Value]:
     if not _is_known(node) and not operator.options["open_sizes"]:
         raise NotMappedError("it is composed of other operators only where all sizes are known")
     op_schema = schema(node.op, node.domain)
     assert op_schema is not None
     inputs = lowering.arguments(node)[: len(op_schema.inputs)]
-    g = Composer(graph, node.outputs)
     with g.at(node.origin):
         result = operator.function(g, *inputs, **lowering.attributes(operator, node))
         results = [_computed(g, value) for value in (result if isinstance(result, tuple) else (result,))]
