@@ -269,6 +269,9 @@ def _weights(op: Op, w: Weights | None, dtype: np.dtype) -> Weights | None:
     return w
 
 
+_WIDEST = 2**46  # sums that LiteRT scales down to 16 bits have 48 bits
+
+
 def _bias(k: Kernels, b: int, x: Grid | None, w: Grid, dtype: np.dtype) -> int | None:
     """As int32, or int64 beside int16; None where that does not hold it."""
     data, kind = k.m.data(b), INT64 if dtype == INT16 else INT32
@@ -278,35 +281,30 @@ def _bias(k: Kernels, b: int, x: Grid | None, w: Grid, dtype: np.dtype) -> int |
     known = data.integers if isinstance(data, Stored) and np.allclose(data.scale, steps, rtol=1e-5, atol=0) else None
     exact = known is not None and known.dtype == INT32 and isinstance(data, Stored) and not data.zero.any()
     levels = known if exact and known is not None else np.rint(data.astype(np.float64) / steps)
-    if np.abs(levels.astype(np.float64)).max(initial=0) > np.iinfo(INT32).max:
+    if np.abs(levels.astype(np.float64)).max(initial=0) > (_WIDEST if kind == INT64 else np.iinfo(INT32).max):
         return None
     return k.m.quantized(levels.astype(kind), Grid(tuple(steps.tolist()), (0,) * len(steps)), k.m.tensors[b].name)
 
 
 def hybrid(m: TFLiteBuilder, op: Op) -> bool:
-    """A layer of floats with weights marked as dynamic gets them as integers: its kernel quantises the input itself."""
-    if op.code not in LAYERS or m.dtype(op.inputs[_places(op)[0]]) != np.float32:
+    """A layer of floats with weights marked as dynamic gets them as integers: its kernel quantises the input itself.
+
+    Only where XNNPACK has such a kernel. LiteRT's own for depthwise and transposed convolutions are slower than those
+    of floats, which read what DEQUANTIZE makes of the weights and lose nothing of the input.
+    """
+    if op.code not in (_OP.CONV_2D, _OP.FULLY_CONNECTED) or m.dtype(op.inputs[0]) != np.float32:
         return False
     data = m.data(op.inputs[1])
-    w = symmetric(weights(data, LAYERS[op.code])) if isinstance(data, Stored) and data.dynamic else None
+    w = symmetric(weights(data, 0)) if isinstance(data, Stored) and data.dynamic else None
     if w is None:
         return False
-    w = _beside_floats(op, w, m.shape(op.inputs[_places(op)[0]])[-1])
+    if op.code == _OP.CONV_2D and w.data.shape[3] != m.shape(op.inputs[0])[3] and len(w.grid.scales) == 1:
+        count = w.data.shape[0]  # in groups it wants a scale for each channel
+        w = Weights(w.data, Grid(w.grid.scales * count, w.grid.zeros * count))
     op.inputs[1] = m.quantized(w.data, w.grid, m.tensors[op.inputs[1]].name)
     if op.code == _OP.FULLY_CONNECTED:
         op.options.asymmetricQuantizeInputs = True
     return True
-
-
-def _beside_floats(op: Op, w: Weights, channels: int) -> Weights:
-    """As hybrid kernels read them: a depthwise one takes no 4 bits and one scale for each channel, as in groups."""
-    axis = LAYERS[op.code]
-    data = w.data.astype(INT8) if op.code in (_OP.DEPTHWISE_CONV_2D, _OP.TRANSPOSE_CONV) else w.data
-    is_grouped = op.code == _OP.CONV_2D and data.shape[3] != channels
-    if len(w.grid.scales) > 1 or not (is_grouped or op.code == _OP.DEPTHWISE_CONV_2D):
-        return Weights(data, w.grid)
-    count = data.shape[axis]
-    return Weights(data, Grid(w.grid.scales * count, w.grid.zeros * count, axis))
 
 
 _ALL, _INT8, _NO_INT16 = (INT8, UINT8, INT16), (INT8,), (INT8, UINT8)
