@@ -149,7 +149,7 @@ def test_a_divisor_must_not_become_zero() -> None:
         (lambda g, x: g.GlobalAveragePool(x), (1, 2, 100, 100), "the sum that it averages reaches"),
         (lambda g, x: g.ReduceMean(x, [2, 3]), (1, 2, 100, 100), "the sum that it averages reaches"),
         (lambda g, x: g.AveragePool(x, kernel_shape=(90, 90)), (1, 2, 100, 100), "the sum that it averages"),
-        (lambda g, x: g.ReduceL2(x, [2, 3]), (1, 2, 60, 60), "the sum of squares whose root it takes"),
+        (lambda g, x: g.ReduceL2(x, [2, 3]), (1, 2, 60, 60), "the sum of powers whose root it takes"),
         (lambda g, x: g.ReduceLogSumExp(x, [2, 3]), (1, 2, 60, 60), "the sum whose logarithm it takes"),
         (lambda g, x: g.LayerNormalization(x, np.ones(10_000, np.float32)), (1, 2, 10_000), "the sum of squares"),
         (lambda g, x: g.InstanceNormalization(x, *[np.ones(2, np.float32)] * 2), (1, 2, 99, 99), "the sum of squares"),
@@ -265,11 +265,11 @@ def test_activations_beyond_float16_in_core_ml(tmp_path: Path) -> None:
 
 
 def test_what_core_ml_composes_is_kept_as_a_whole(tmp_path: Path) -> None:
-    """It has no mean-variance normalisation: its squares are computed in float32, and what reads it in float16."""
+    """It has no such pooling by L2: the squares are computed in float32, and what reads the result in float16."""
     g = Builder(Graph("g"))
     x = g.graph.add_input("x", F, (1, 2, 30, 30))
-    y = g.MeanVarianceNormalization(x, axes=(0, 2, 3), name="result")
-    g.graph.outputs = [g.Tanh(g.Mul(y, 0.7))]
+    y = g.LpPool(x, kernel_shape=(30, 30), p=2, ceil_mode=1, name="result")
+    g.graph.outputs = [g.Tanh(g.Mul(y, 0.00003))]
     feed = {"x": normal(1, 2, 30, 30, scale=600)}
     plan, wanted = plan_of(g.graph, [feed]), OnnxRuntime(g.graph).run(feed)
     assert plan.inside == {"result"}

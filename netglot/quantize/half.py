@@ -107,10 +107,9 @@ def _mean(node: Node, x: Observation, y: Observation) -> str:
 
 
 def _root(node: Node, x: Observation, y: Observation) -> str:
-    """The squares whose root it takes."""
-    if node.attributes.get("p", 2) != 2:
-        return ""
-    return _misfit("the sum of squares whose root it takes", _peak(y) ** 2)
+    """The powers whose root it takes."""
+    p = node.attributes.get("p", 2)
+    return _misfit("the sum of powers whose root it takes", min(_peak(y), 1e6) ** min(p, 50)) if p > 1 else ""
 
 
 def _exponentials(node: Node, x: Observation, y: Observation) -> str:
