@@ -11,7 +11,7 @@ from networkx.utils import UnionFind
 
 from netglot.ir.graph import Graph, Node, Value
 from netglot.passes.integer_grids import Grid
-from netglot.passes.match import number, only_reader
+from netglot.passes.match import number, only_reader, producer
 from netglot.quantize.scheme import FIXED, LAYERS, MOVES, Scheme
 from netglot.quantize.weights import SMALLEST
 
@@ -64,7 +64,7 @@ def integer_nodes(graph: Graph, scheme: Scheme, floats: Collection[str] = ()) ->
 def _is_computed(graph: Graph, node: Node, scheme: Scheme) -> bool:
     if node.domain or node.op not in scheme.computes or not _is_float(node.output) or len(node.outputs) != 1:
         return False
-    if finishes(graph, node):
+    if finishes(graph, node) or adds_bias(graph, node, scheme):
         return False
     if node.op in LAYERS:
         return layer_axis(node) is not None or _is_product(node, scheme)
@@ -130,19 +130,25 @@ def finished(graph: Graph, node: Node, scheme: Scheme) -> Value:
     value = node.output
     while (reader := only_reader(graph, value)) is not None and not reader.domain:
         is_finish = finishes(graph, reader)
-        is_bias = value is node.output and scheme.target != "onnx" and _is_bias(node, reader)  # it fuses QLinearAdd
-        if not is_finish and not is_bias:
+        if not is_finish and not (value is node.output and adds_bias(graph, reader, scheme)):
             break
         value = reader.output
     return value
 
 
-def _is_bias(node: Node, reader: Node) -> bool:
-    """Add(MatMul(x, weights), [channels])."""
-    if node.op != "MatMul" or reader.op != "Add" or layer_axis(node) is None:
+def adds_bias(graph: Graph, node: Node, scheme: Scheme) -> bool:
+    """Whether this is the Add of Add(MatMul(x, weights), [channels]), which belongs to the product.
+
+    ONNX Runtime computes the Add on integers of its own.
+    """
+    if node.op != "Add" or node.domain or scheme.target == "onnx":
         return False
-    [other] = [value for value in reader.inputs if value is not node.output] or [None]
-    return other is not None and other.data is not None and other.data.shape == node.output.sizes[-1:]
+    computed = [value for value in node.inputs if value is not None and not value.is_constant]
+    bias = [value.array for value in node.inputs if value is not None and value.is_constant]
+    maker = producer(graph, computed[0], "MatMul") if len(computed) == len(bias) == 1 else None
+    if maker is None or layer_axis(maker) is None or only_reader(graph, maker.output) is not node:
+        return False
+    return bias[0].shape == maker.output.sizes[-1:]
 
 
 # ------------------------------------------------------------------------ groups

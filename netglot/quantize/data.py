@@ -51,6 +51,12 @@ class Samples:
         return iter(self._source)
 
 
+def of_images(data: Any) -> bool:
+    """Whether `data` names an image or a folder of them."""
+    is_path = isinstance(data, (str, Path))
+    return is_path and (Path(data).is_dir() or Path(data).suffix.lower() in images.SUFFIXES)
+
+
 def open_samples(data: Any, inputs: Sequence[Input], preprocess: str = "") -> Samples:
     """The samples in `data`, with an array of the input's full shape and type for each of `inputs`.
 
@@ -68,12 +74,10 @@ def open_samples(data: Any, inputs: Sequence[Input], preprocess: str = "") -> Sa
     """
     if isinstance(data, Samples):
         return data
-    if isinstance(data, (str, Path)):
-        path = Path(data)
-        if not path.exists():
-            raise ConversionError("there is no such file or folder", Origin(str(path)))
-        if path.is_dir() or path.suffix.lower() in images.SUFFIXES:
-            return _samples(images.open_images(path, inputs, preprocess), inputs)
+    if isinstance(data, (str, Path)) and not Path(data).exists():
+        raise ConversionError("there is no such file or folder", Origin(str(data)))
+    if of_images(data):
+        return _samples(images.open_images(Path(data), inputs, preprocess), inputs)
     if preprocess:
         what = f"preprocessing ('{preprocess}') is for images; arrays are taken as they are"
         raise ConversionError(what, hint="Leave it out, or give a folder of images.")

@@ -16,7 +16,7 @@ from netglot.ir.graph import Graph
 from netglot.quantize import choose
 from netglot.quantize.budget import Found, search
 from netglot.quantize.correct import correct_biases
-from netglot.quantize.data import Samples, open_samples
+from netglot.quantize.data import Samples, of_images, open_samples
 from netglot.quantize.equalize import equalize
 from netglot.quantize.insert import insert
 from netglot.quantize.measure import Agreement, agreement
@@ -73,7 +73,7 @@ class Quantizer:
             raise ConversionError(f"no operator of this network can be quantised to {chosen.mode} for {chosen.target}")
 
     def _open(self, data: Any) -> Samples:
-        return open_samples(data, self.graph.inputs, self.request.preprocess)
+        return open_samples(data, self.graph.inputs, self.request.preprocess if of_images(data) else "")
 
     def run(self) -> tuple[Result, str]:
         """The quantised graph beside the one that it was made of, and how it was made, in words."""
@@ -97,7 +97,8 @@ class Quantizer:
     def _best(self) -> Trial:
         """Of all ways to prepare the graph and to choose ranges, that whose outputs are nearest to the float ones."""
         if not self.scheme.needs_data:
-            return Trial(self.graph, choose.plan(self.graph, self.scheme, {}, _unknown), {}, "")
+            trial = Trial(self.graph, choose.plan(self.graph, self.scheme, {}, _unknown), {}, "")
+            return trial if self.samples is None else self._corrected(trial)
         trials = [trial for name, graph in self._prepared() for trial in self._trials(name, graph)]
         if len(trials) == 1:
             return self._corrected(trials[0])
@@ -158,8 +159,6 @@ class Quantizer:
 
     def _corrected(self, trial: Trial) -> Trial:
         """With the mean errors taken from the biases, if that brings the outputs nearer."""
-        if self.scheme.activations is None or self.scheme.activations.itemsize != 1:
-            return trial
         before = self._sqnr(self._quantised(trial))
         trial.corrected = True
         trial.sqnr = self._sqnr(self._quantised(trial))

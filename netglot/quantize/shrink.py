@@ -15,7 +15,7 @@ from netglot.ir.graph import Graph, Value
 from netglot.passes.widen import BRAIN, DOUBLE, HALF, widen
 from netglot.quantize.choose import FLOAT
 from netglot.quantize.compress import Compression, compress
-from netglot.quantize.data import Samples, open_samples
+from netglot.quantize.data import Samples, of_images, open_samples
 from netglot.quantize.half import half_plan
 from netglot.quantize.interface import End, integer_ends
 from netglot.quantize.observe import observe
@@ -98,7 +98,7 @@ def _quantised(
 
 def _halved(graph: Graph, target: str, request: Request, executor: Executor | None) -> Shrunk:
     """What float16 can't hold stays float32: ranges are looked at before anything is written."""
-    samples = None if request.calibrate is None else open_samples(request.calibrate, graph.inputs, request.preprocess)
+    samples = _samples(graph, request)
     names = [value.name for value in graph.values() if value.dtype == FLOAT and not value.is_constant]
     read = [name for name in names if graph.uses(graph[name])]
     data = _Random(graph) if samples is None else samples
@@ -108,6 +108,13 @@ def _halved(graph: Graph, target: str, request: Request, executor: Executor | No
     if target in ("onnx", "coreml"):  # the others store weights so, and compute nothing in it
         options["inside"] = plan.inside
     return Shrunk(graph, report, samples, options, is_changed=False)
+
+
+def _samples(graph: Graph, request: Request) -> Samples | None:
+    if request.calibrate is None:
+        return None
+    preprocess = request.preprocess if of_images(request.calibrate) else ""
+    return open_samples(request.calibrate, graph.inputs, preprocess)
 
 
 class _Random:
@@ -126,7 +133,7 @@ class _Random:
 
 def _only_compressed(graph: Graph, target: str, request: Request, executor: Executor | None) -> Shrunk:
     report = QuantizationReport("", target)
-    samples = None if request.calibrate is None else open_samples(request.calibrate, graph.inputs, request.preprocess)
+    samples = _samples(graph, request)
     return Shrunk(graph, report, samples, is_changed=False)
 
 
