@@ -575,3 +575,58 @@ def test_broken_weights_of_a_neural_network(change: str, tmp_path: Path) -> None
     layer = {"outputChannels": 2, "kernelChannels": 3, "kernelSize": [3, 3], "weights": weights, "valid": {}}
     with pytest.raises(ConversionError, match="weights of"):
         loaded(network({"convolution": layer}, shape=(3, 7, 9), outputs=(2, 5, 7)), tmp_path)
+
+
+# ---------------------------------------------------------------- hostile files
+
+
+def hostile(g: Builder, w: Value, folder: Path, change: Any) -> Path:
+    """A package with weights `w`, the first of whose constexpr operations is changed."""
+    g.graph.outputs = [g.Conv(g.graph.inputs[0], w)]
+    save(g.graph, folder / "net.mlpackage")
+    file = folder / "net.mlpackage/Data/com.apple.CoreML/model.mlmodel"
+    spec = read_spec(folder / "net.mlpackage")
+    [block] = spec.mlProgram.functions["main"].block_specializations.values()
+    change(next(item for item in block.operations if item.type.startswith("constexpr")))
+    file.write_bytes(spec.SerializeToString())
+    return folder / "net.mlpackage"
+
+
+def resized(value: Any, axis: int, size: int) -> None:
+    value.type.tensorType.dimensions[axis].constant.size = size
+
+
+@pytest.mark.parametrize("size", [2**40, 5, 0])
+def test_sizes_of_a_palette_are_only_claims(size: int, tmp_path: Path) -> None:
+    def change(operation: Any) -> None:
+        shape = operation.attributes["shape"].immediateValue.tensor
+        [field] = [getattr(shape, name) for name in ("ints", "bytes") if shape.HasField(name)]
+        if shape.HasField("ints"):
+            field.values[0] = min(size, 2**31 - 1)
+        else:
+            field.values = np.array([min(size, 2**32 - 1), 8, 3, 3], np.uint32).tobytes()
+
+    g, _ = builder()
+    with pytest.raises(ConversionError):
+        load(hostile(g, stored(g, "palette", SHAPE), tmp_path, change))
+
+
+@pytest.mark.parametrize("name", ["data", "scale"])
+def test_sizes_of_blocks_are_only_claims(name: str, tmp_path: Path) -> None:
+    def change(operation: Any) -> None:
+        resized(operation.inputs[name].arguments[0].value, 0, 2**28)
+
+    g, _ = builder()
+    with pytest.raises(ConversionError, match="bytes"):
+        load(hostile(g, stored(g, "blocks", SHAPE), tmp_path, change))
+
+
+def test_scales_that_do_not_divide_the_data_are_refused(tmp_path: Path) -> None:
+    def change(operation: Any) -> None:
+        scale = operation.inputs["scale"].arguments[0].value
+        resized(scale, 0, 32)
+        resized(scale, 1, 1)
+
+    g, _ = builder()
+    with pytest.raises(ConversionError, match="do not divide"):
+        load(hostile(g, stored(g, "blocks", SHAPE), tmp_path, change))

@@ -161,7 +161,7 @@ def lut_to_dense(
         return _palette(g, unpacked(indices, bits, shape, np.dtype(np.uint8)), table)
     if table.ndim == indices.ndim + 2 and table.size == table.shape[-2]:
         return _palette(g, indices, table.reshape(-1))
-    return _repaletted(g, _looked_up(indices, table, vector_axis))
+    return _repaletted(g, _looked_up(g, indices, table, vector_axis))
 
 
 def _palette(g: CoreMLBuilder, indices: np.ndarray, table: np.ndarray) -> Value | np.ndarray:
@@ -179,16 +179,16 @@ def _repaletted(g: CoreMLBuilder, dense: np.ndarray) -> Value | np.ndarray:
     return _as_floats(g, dense) if found is None else g.extension("Palette", list(found))
 
 
-def _looked_up(indices: np.ndarray, table: np.ndarray, vector_axis: int) -> np.ndarray:
+def _looked_up(g: CoreMLBuilder, indices: np.ndarray, table: np.ndarray, vector_axis: int) -> np.ndarray:
     """table [tables along each axis of the indices, entries, numbers in an entry], entries laid along `vector_axis`."""
     counts, (entries, length) = table.shape[:-2], table.shape[-2:]
     if table.ndim != indices.ndim + 2 or any(n % count for n, count in zip(indices.shape, counts, strict=True)):
         raise ValueError(f"tables of {table.shape} for indices of {indices.shape}")
+    axis = vector_axis % indices.ndim
+    shape = g.affordable(*(n * length if i == axis else n for i, n in enumerate(indices.shape)))
     numbers = np.arange(int(np.prod(counts))).reshape(counts)
     blocks = tuple(n // count for n, count in zip(indices.shape, counts, strict=True))
     vectors = table.reshape(-1, entries, length)[_repeated(numbers, blocks), indices]
-    axis = vector_axis % indices.ndim
-    shape = tuple(n * length if i == axis else n for i, n in enumerate(indices.shape))
     return np.moveaxis(vectors, -1, axis + 1).reshape(shape)
 
 
@@ -217,7 +217,7 @@ def lut_to_sparse(
     table = _dense(g, lut)
     length = table.shape[-1]
     indices = _filled(indices_mask, indices_nonzero_data.astype(np.uint8))
-    values = _looked_up(indices, table, vector_axis)
+    values = _looked_up(g, indices, table, vector_axis)
     mask = np.repeat(indices_mask, length, vector_axis % indices_mask.ndim) if length > 1 else indices_mask
     return mask, Nonzeros(_repaletted(g, np.where(mask != 0, values, np.zeros((), values.dtype))))
 
