@@ -134,6 +134,10 @@ def scaled(rng: np.random.Generator, count: int) -> np.ndarray:
     return (codes * rng.uniform(0.001, 0.1, (len(codes), 1, 16)).astype(np.float32)).reshape(-1)
 
 
+def scaled_with_negative_zeros(rng: np.random.Generator, count: int) -> np.ndarray:
+    return scaled(rng, count) * np.float32(-1)
+
+
 def halves(rng: np.random.Generator, count: int) -> np.ndarray:
     return floats(rng, count).astype(np.float16).view(np.uint16)
 
@@ -143,7 +147,8 @@ def constant(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 KINDS = [
-    floats, special, few_values, sparse, sparse_of_few, padded, integers, any_bytes, skewed, scaled, halves, constant,
+    floats, special, few_values, sparse, sparse_of_few, padded, integers, any_bytes, skewed, scaled,
+    scaled_with_negative_zeros, halves, constant,
 ]  # fmt: skip
 COUNTS = st.one_of(st.integers(0, 40), st.integers(0, 3000))
 

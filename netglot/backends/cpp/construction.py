@@ -140,7 +140,7 @@ constexpr std::size_t unpacker_bytes = {WORKSPACE};
 def _unpacking(model: Model) -> str:
     if model.packed is None:
         return ""
-    wiped = "  netglot::wipe(memory, Model::arena_bytes);\n" if model.sealed else ""
+    wiped = "  netglot::wipe(memory, unpacker_bytes + Model::stored_bytes);\n" if model.sealed else ""
     return f"""\
 /// Decodes the weights at `stored` behind the arena. What that takes lies in the arena, which no layer needs yet.
 netglot::Status unpack_weights(unsigned char* memory, const unsigned char* stored) {{

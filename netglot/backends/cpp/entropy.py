@@ -64,7 +64,7 @@ def encode(constants: Sequence[np.ndarray]) -> Iterator[bytes]:
     for array in constants or [np.empty(0, np.uint8)]:
         for parts in _table(np.ascontiguousarray(array, array.dtype.newbyteorder("<"))):
             waiting += parts
-            pending += sum(part.data.size for part in parts if isinstance(part, Symbols))
+            pending += sum(part.data.size if isinstance(part, Symbols) else len(part) // 8 for part in parts)
             if pending >= _BATCH:
                 yield from _written(waiting)
                 waiting, pending = [], 0
@@ -180,8 +180,9 @@ def _scales(groups: np.ndarray) -> np.ndarray | None:
 
 
 def _are_multiples(columns: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """Which columns are integers times their scale, to the bit: no integer is -0."""
     with np.errstate(all="ignore"):
-        products = np.round(columns / scales[:, None]) * scales[:, None]
+        products = (np.round(columns / scales[:, None]) + np.float32(0)) * scales[:, None]
     equal: np.ndarray = (products.view(np.uint32) == columns.view(np.uint32)).all(axis=1)
     return equal
 

@@ -120,7 +120,7 @@ def _memory_comment(model: Model) -> str:
         return ""
     key = "encrypted (Options::key is needed)" if model.sealed else ""
     how = " and ".join(filter(None, [key, "compressed" if model.packed is not None else ""]))
-    return f"\n  // The weights are {how}: memory_bytes hold them as well, once a model is made.\n"
+    return f"\n  // The weights are {how}: memory_bytes hold them, too.\n"
 
 
 def c_header(model: Model) -> str:

@@ -114,7 +114,7 @@ def to_bytes(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def to_exact_bytes(w: np.ndarray, candidates: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
-    """Weights as int8 and the factor of each output channel [M] that gives them back bit by bit.
+    """Weights as int8 and the factor of each output channel [M] that gives them back exactly.
 
     `candidates`: factors to try, [M] or [1]. None if with none of them all weights are such integers.
     """
