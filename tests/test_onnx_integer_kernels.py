@@ -114,6 +114,7 @@ NETS: dict[str, tuple[Callable[[Net], Any], set[str]]] = {
     "MatMul": (
         lambda n: n.pair(n.g.Add(n.pair(n.g.MatMul(n.x, n.weights(6, 4, axis=1))), n.constant(4))),
         {"QLinearMatMul", "QLinearAdd"}),
+    "a constant first": (lambda n: n.pair(n.g.MatMul(n.constant(4, 6), n.x)), {"QLinearMatMul"}),
     "two tensors": (lambda n: n.pair(n.g.MatMul(n.x, n.relu(n.x))), {"QLinearMatMul"}),
 }  # fmt: skip
 
@@ -139,6 +140,14 @@ def test_8_bits_need_no_new_opset(tmp_path: Path) -> None:
     net = Net()
     save(net.graph(net.pair(net.conv(net.x))), tmp_path / "net.onnx")
     assert onnx.load(tmp_path / "net.onnx").opset_import[0].version == 17
+
+
+def test_zero_points_that_are_left_out(tmp_path: Path) -> None:
+    """QuantizeLinear says its type by an attribute then."""
+    net = Net()
+    g, scale = net.g, net.g.constant(0.03, np.float32)
+    g.graph.outputs = [g.DequantizeLinear(g.QuantizeLinear(net.conv(net.x), scale, output_dtype=3), scale)]
+    assert written(g.graph, tmp_path / "net.onnx") == {"QLinearConv"}
 
 
 def test_int8_ends_keep_their_type(tmp_path: Path) -> None:

@@ -428,11 +428,12 @@ def test_a_pad_on_integers_adds_what_they_stand_for() -> None:
         np.testing.assert_array_equal(found, wanted)
 
 
-def test_a_second_pair_of_the_same_grid_goes() -> None:
+@pytest.mark.parametrize("zero", [20, None])
+def test_a_second_pair_of_the_same_grid_goes(zero: int | None) -> None:
     g = Builder(Graph("net"))
     y = g.graph.add_input("x", np.dtype(np.float32), (2, 3))
-    grids = [(g.constant(scale, np.float32), g.constant(20, np.uint8)) for scale in (0.1, 0.1, 0.2)]
-    for grid in grids:
+    ends = [] if zero is None else [g.constant(zero, np.uint8)]
+    for grid in [(g.constant(scale, np.float32), *ends) for scale in (0.1, 0.1, 0.2)]:
         y = g.DequantizeLinear(g.QuantizeLinear(y, *grid), *grid)
     g.graph.outputs = [y]
     run(g.graph, COMMON, check=True)

@@ -24,22 +24,32 @@ _MOVES = (
 
 
 class Grid(NamedTuple):
-    """Of one scale for the whole tensor, both constants."""
+    """Of one scale for the whole tensor, both constants; a zero point that the node leaves out is an array."""
 
     scale: Value
-    zero: Value
+    zero: Value | np.ndarray
+
+    @property
+    def level(self) -> np.ndarray:
+        """The integer that stands for 0."""
+        return self.zero if isinstance(self.zero, np.ndarray) else self.zero.array
 
     def equals(self, other: Grid) -> bool:
-        same = self.zero.dtype == other.zero.dtype and self.scale.dtype == other.scale.dtype
-        return same and all(np.array_equal(a.array, b.array) for a, b in zip(self, other, strict=True))
+        pairs = (self.level, other.level), (self.scale.array, other.scale.array)
+        return all(a.dtype == b.dtype and np.array_equal(a, b) for a, b in pairs)
 
 
 def grid_of(node: Node | None) -> Grid | None:
     """The grid of a QuantizeLinear or DequantizeLinear that says it in constants without axes."""
-    scale, zero = (node.input(1), node.input(2)) if node else (None, None)
-    if scale is None or zero is None or not scale.is_constant or not zero.is_constant:
+    if node is None or node.inputs[0] is None:
         return None
-    return Grid(scale, zero) if scale.shape == zero.shape == () else None
+    scale, zero = node.inputs[1], node.input(2)
+    kind = node.output.dtype if node.op == QUANTIZE else node.inputs[0].dtype
+    if scale is None or scale.shape != () or not scale.is_constant or kind is None:
+        return None
+    if zero is None:
+        return Grid(scale, np.zeros((), kind))
+    return Grid(scale, zero) if zero.is_constant and zero.shape == () else None
 
 
 def pair_moves(graph: Graph) -> bool:
@@ -74,7 +84,7 @@ def _padded(g: Builder, node: Node, grid: Grid) -> Sequence[Any] | None:
     if fill is not None and not fill.is_constant:
         return None
     level = 0 if fill is None else int(fill.array.reshape(())[()])
-    real = (level - int(grid.zero.array)) * grid.scale.array
+    real = (level - int(grid.level)) * grid.scale.array
     return [node.inputs[1], g.constant(real.astype(grid.scale.array.dtype)), *node.inputs[3:]]
 
 

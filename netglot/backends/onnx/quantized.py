@@ -20,7 +20,18 @@ from netglot.passes.quantised_limits import drop_implied_limits
 from netglot.passes.quantised_moves import Grid, grid_of
 
 INT8, UINT8 = np.dtype(np.int8), np.dtype(np.uint8)
-_LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_MEETING = (
+    "Add",
+    "Concat",
+    "Div",
+    "Max",
+    "Mean",
+    "Min",
+    "Mul",
+    "Sub",
+    "Sum",
+    "Where",
+)  # want one type of all they read
 
 
 def fit_kernels(graph: Graph) -> bool:
@@ -47,14 +58,13 @@ def count_from_unsigned(graph: Graph) -> bool:
     return any(changed)
 
 
-def _unsigned(g: Builder, grid: Grid) -> Grid:
-    zero = int(grid.zero.array) + 128
-    return Grid(grid.scale, g.constant(zero, UINT8, name=f"{grid.zero.name}/unsigned"))
+def _unsigned(g: Builder, grid: Grid) -> tuple[Value, Value]:
+    return grid.scale, g.constant(int(grid.level) + 128, UINT8, name=f"{grid.scale.name}/zero_point")
 
 
 def _signed(node: Node) -> Grid | None:
     grid = grid_of(node)
-    return grid if grid is not None and grid.zero.dtype == INT8 else None
+    return grid if grid is not None and grid.level.dtype == INT8 else None
 
 
 def _count(graph: Graph, quantise: Node) -> bool:
@@ -71,7 +81,7 @@ def _count(graph: Graph, quantise: Node) -> bool:
         for reader in readers:
             graph.set_inputs(reader, [new, *own])
         if graph.uses(q):
-            graph.set_inputs(quantise, [g.op(DEQUANTIZE, [new, *own]), *grid])
+            graph.set_inputs(quantise, [g.op(DEQUANTIZE, [new, *own]), *quantise.inputs[1:]])
         else:
             graph.remove_node(quantise)
     return True
@@ -98,8 +108,9 @@ def _count_input(graph: Graph, node: Node) -> bool:
 def _count_constant(graph: Graph, node: Node) -> bool:
     """Constants that are added, multiplied or joined are of the type of what they meet."""
     grid, q = _signed(node), node.inputs[0]
-    readers = graph.consumers(node.output)
-    if grid is None or q is None or not q.is_constant or not readers or any(map(_is_layer, readers)):
+    if grid is None or q is None or not q.is_constant:
+        return False
+    if not all(_meets(reader, node.output) for reader in graph.consumers(node.output)):
         return False
     g = Builder(graph)
     with g.at(node.origin):
@@ -108,8 +119,10 @@ def _count_constant(graph: Graph, node: Node) -> bool:
     return True
 
 
-def _is_layer(node: Node) -> bool:
-    return node.op in _LAYERS and not node.domain
+def _meets(reader: Node, constant: Value) -> bool:
+    """Whether it is an operand like what is computed, and no weights of a layer."""
+    first = reader.op == "MatMul" and reader.inputs[0] is constant
+    return not reader.domain and (reader.op in _MEETING or first)
 
 
 # ------------------------------------------------------------------ weights
@@ -242,4 +255,4 @@ def _fill(node: Node, grid: Grid) -> np.ndarray | None:
     if fill is not None and not fill.is_constant:
         return None
     real = np.zeros((), np.float32) if fill is None else fill.array.reshape(())
-    return np.asarray(compute(QUANTIZE, real, grid.scale.array, grid.zero.array))
+    return np.asarray(compute(QUANTIZE, real, grid.scale.array, grid.level))
