@@ -130,7 +130,8 @@ def test_kernels(name: str, dtype: np.dtype, tmp_path: Path) -> None:
 def test_16_bits_run_in_floats(tmp_path: Path) -> None:
     """There are no kernels; weights of 8 bits, biases real."""
     net = Net(dtype=I16)
-    y = net.g.Conv(net.x, net.weights(8, 8, 3, 3, axis=0), np.ones(8, np.float32))
+    x = net.pair(net.g.Pad(net.x, [0, 0, 1, 1, 0, 0, 1, 1]))
+    y = net.g.Conv(x, net.weights(8, 8, 3, 3, axis=0), np.ones(8, np.float32))
     graph = net.graph(net.pair(y, 0.0002))
     assert "Conv" in "".join(written(graph, tmp_path / "net.onnx"))
     assert onnx.load(tmp_path / "net.onnx").opset_import[0].version == 21

@@ -227,7 +227,7 @@ def _quantising(graph: Graph, node: Node) -> Node | None:
 
 
 def pad_integers(graph: Graph) -> bool:
-    """QuantizeLinear(Pad(DequantizeLinear(q))) of one grid -> Pad(q)."""
+    """QuantizeLinear(Pad(DequantizeLinear(q))) of one grid -> Pad(q), for which there are kernels of 8 bits."""
     return any([_pad(graph, node) for node in nodes(graph, "Pad")])
 
 
@@ -237,7 +237,7 @@ def _pad(graph: Graph, node: Node) -> bool:
     if dequantise is None or quantise is None or inner is None or outer is None or not inner.equals(outer):
         return False
     fill = _fill(node, inner)
-    if fill is None:
+    if fill is None or fill.dtype not in (INT8, UINT8):
         return False
     g = Builder(graph)
     with g.at(node.origin):
