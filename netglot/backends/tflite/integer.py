@@ -33,6 +33,7 @@ def compute_on_integers(m: TFLiteBuilder, inputs: Sequence[int], outputs: Sequen
         wanted = one_kind_of_bytes(m, {*inputs, *outputs})
         quantise_once(m, kept)
         quantise_above(m, kept)
+        quantise_once(m, kept)
         _Walk(m, kept, wanted).run()
         drop_unread(m, kept)
         merge_moves(m)  # those that had a pair between them
@@ -111,7 +112,10 @@ def quantise_above(m: TFLiteBuilder, outputs: set[int]) -> None:
         if made:
             replaced[quantise] = made
             gone.add(x)
-            waiting += [one for one in made if one.code == _OP.QUANTIZE]
+            fresh = [one for one in made if one.code == _OP.QUANTIZE]
+            readers.subtract(op.inputs)
+            readers.update(one.inputs[0] for one in fresh)
+            waiting += fresh
     m.ops = [new for op in m.ops if not gone.intersection(op.outputs) for new in _replaced(op, replaced)]
 
 

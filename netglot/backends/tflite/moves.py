@@ -106,9 +106,10 @@ def _each(m: TFLiteBuilder, op: Op, y: int, grid: Grid) -> list[Op]:
     left = _within(m, op, y, grid)
     if left is not None:
         return [Op(_OP.QUANTIZE, [left], [y], tfl.QuantizeOptionsT())]
-    parts = [_quantise(m, x, m.dtype(y), grid) for x in chosen(op)]
-    others = op.inputs[: len(op.inputs) - len(parts)]
-    return [*parts, Op(op.code, [*others, *(one.outputs[0] for one in parts)], [y], op.options)]
+    parts = {x: _quantise(m, x, m.dtype(y), grid) for x in chosen(op)}
+    others = op.inputs[: len(op.inputs) - len(chosen(op))]
+    inputs = [*others, *(parts[x].outputs[0] for x in chosen(op))]
+    return [*parts.values(), Op(op.code, inputs, [y], op.options)]
 
 
 def _within(m: TFLiteBuilder, op: Op, y: int, grid: Grid) -> int | None:
