@@ -101,6 +101,7 @@ AFFINE: dict[str, tuple[int, int, np.ndarray, np.ndarray, np.ndarray | None, dic
     "int4 in blocks": (IOS18, 576 + 1152, integers(INT4), scales(16, 2, 3, 3), None, {"axis": 1, "block_size": 4}),
     "uint4 in blocks": (IOS18, 576 + 1296, integers(UINT4), scales(16, 2, 3, 3), zeros(UINT4, 16, 2, 3, 3),
                         {"axis": 1, "block_size": 4}),
+    "int4 in one block": (IOS18, 576 + 576, integers(INT4), scales(16, 1, 3, 3), None, {"axis": 1, "block_size": 8}),
     "int8 in blocks": (IOS18, 1152 + 1152, integers("int8"), scales(16, 2, 3, 3), None, {"axis": 1, "block_size": 4}),
 }  # fmt: skip
 
@@ -151,6 +152,23 @@ def test_one_int4_makes_everything_ios_18s(tmp_path: Path) -> None:
     back = load(path)
     assert only(back, "Palette").inputs[0].dtype == np.uint8
     assert [a.tobytes() for a in arrays(only(back, "Sparse"))] == [a.tobytes() for a in some]
+
+
+def test_blocks_along_two_axes(tmp_path: Path) -> None:
+    """coremltools can write such; ONNX repeats along one axis, so the scales of the other are repeated."""
+    ct, mil = coremltools(), coremltools("converters.mil.mil")
+    mb, data, scale = mil.Builder, integers("int8", (8, 6)), scales(4, 3)
+    with quiet(), mil.Function({"x": mb.placeholder(shape=(2, 6))}, opset_version=ct.target.iOS18) as function:
+        weight = mb.constexpr_blockwise_shift_scale(data=data, scale=scale)
+        function.set_outputs([mb.linear(x=function.inputs["x"], weight=weight, name="y")])
+    program = mil.Program()
+    program.add_function("main", function)
+    with quiet():
+        ct.convert(program, convert_to="mlprogram", minimum_deployment_target=ct.target.iOS18, skip_model_load=True,
+                   compute_precision=ct.precision.FLOAT32).save(str(tmp_path / "net.mlpackage"))  # fmt: skip
+    [(op, found)] = layer_weights(load(tmp_path / "net.mlpackage"))
+    assert op == "DequantizeLinear"
+    np.testing.assert_array_equal(found, data * np.repeat(np.repeat(scale, 2, 0), 2, 1))
 
 
 # ------------------------------------------------------- operations with weights

@@ -98,13 +98,11 @@ def blockwise_shift_scale(
     stored, factor = data if isinstance(data, np.ndarray) else _dense(g, data), _dense(g, scale)
     blocks = _blocks(stored, factor, offset)
     shift = _whole(offset, stored.dtype) if offset is not None and stored.dtype.name in _INTEGERS else offset
-    axes = [axis for axis, count in enumerate(factor.shape) if count != 1]
-    split = [axis for axis in axes if blocks[axis] > 1]
     is_known = stored.dtype.name in _INTEGERS and (offset is None or shift is not None)
-    if not is_known or len(split) > 1 or (not split and len(axes) > 1):
+    if not is_known or (factor.size > 1 and max(blocks) == 1):
         return _repaletted(g, _scaled(stored, factor, offset, blocks))
     shift = shift if shift is not None and shift.astype(np.float32).any() else None
-    return _dequantised(g, stored, factor, shift, split or axes, blocks)
+    return _dequantised(g, stored, factor, shift, blocks)
 
 
 def _blocks(data: np.ndarray, scale: np.ndarray, offset: np.ndarray | None) -> Ints:
@@ -117,17 +115,21 @@ def _blocks(data: np.ndarray, scale: np.ndarray, offset: np.ndarray | None) -> I
 
 
 def _dequantised(
-    g: CoreMLBuilder, data: np.ndarray, scale: np.ndarray, shift: np.ndarray | None, axes: list[int], blocks: Ints
+    g: CoreMLBuilder, data: np.ndarray, scale: np.ndarray, shift: np.ndarray | None, blocks: Ints
 ) -> Value:
     """One scale for all, one for each index of an axis, or (ONNX repeats along one axis only) one for each block."""
-    if not axes or (blocks[axes[0]] == 1 and scale.size == data.shape[axes[0]]):
+    axes = [axis for axis, count in enumerate(scale.shape) if count != 1]
+    if not axes or (len(axes) == 1 and blocks[axes[0]] == 1):
         flat = (-1,) if axes else ()
         offset = None if shift is None else shift.reshape(flat)
         return g.DequantizeLinear(g.constant(data), scale.reshape(flat), offset, axis=axes[0] if axes else 0)
-    sizes = [scale.shape[i] if i == axes[0] else n for i, n in enumerate(data.shape)]
-    factor = np.ascontiguousarray(np.broadcast_to(scale, sizes))
-    offset = None if shift is None else np.ascontiguousarray(np.broadcast_to(shift, sizes))
-    return g.DequantizeLinear(g.constant(data), factor, offset, axis=axes[0], block_size=blocks[axes[0]])
+    whole = [axis for axis, block in enumerate(blocks) if block > 1]
+    along = next((axis for axis in whole if axis in axes), whole[0])
+    sizes = [scale.shape[i] if i == along else n for i, n in enumerate(data.shape)]
+    others = tuple(1 if i == along else block for i, block in enumerate(blocks))
+    spread = [None if item is None else np.ascontiguousarray(np.broadcast_to(_repeated(item, others), sizes))
+              for item in (scale, shift)]  # fmt: skip
+    return g.DequantizeLinear(g.constant(data), *spread, axis=along, block_size=blocks[along])
 
 
 def _scaled(data: np.ndarray, scale: np.ndarray, offset: np.ndarray | None, blocks: Ints) -> np.ndarray:
