@@ -39,7 +39,7 @@ PEERS = {
 }
 LATENCY, SIZE = 1.05, 1.02  # of a peer's, at most
 BURST = 0.02  # seconds that one takes before it is the next one's turn
-CONSOLE = Console(width=max(150, Console().width), highlight=False)
+CONSOLE = Console(width=max(165, Console().width), highlight=False)
 Run = Callable[[np.ndarray], np.ndarray]
 
 

@@ -14,7 +14,7 @@ FEW_STEPS = 32.0  # fewer than these, and a tensor is coarse whatever its values
 COARSE = 4.0  # steps: a channel that has no more is lost
 LOST_CHANNELS = 0.1  # share of channels that are coarse
 OUTLIERS = 0.25  # of the range hold 99.9 % of the values
-SATURATED = 0.001  # share of values
+SATURATED, RARE = 1e-3, 1e-4  # shares of values: a cause, and what may be one where there is no other
 FAIR = 20.0  # dB: what is below it is lost on the way from the tensor where it began
 
 
@@ -22,7 +22,7 @@ def reason(row: TensorRow, rows: Mapping[str, TensorRow], told: Container[str] =
     """The likeliest cause of `row`'s SQNR; `rows` are all tensors by name.
 
     Its own grid if that explains it, else what came in, else what clips. What follows from others says where it began,
-    and why, unless that tensor is one of `told`.
+    and why, unless that tensor is one of `told` or no worse than FAIR.
     """
     source = _source(row, rows)
     if source is None:
@@ -31,7 +31,7 @@ def reason(row: TensorRow, rows: Mapping[str, TensorRow], told: Container[str] =
     found = f"follows from its input '{source.name}', {left}"
     first = origin(source, rows)
     found += "" if first is source else f"; it began at '{first.name}'"
-    return found if first.name in told else f"{found}: {_cause(first, _inputs(first, rows))}"
+    return found if first.name in told or first.sqnr >= FAIR else f"{found}: {_cause(first, _inputs(first, rows))}"
 
 
 def origin(row: TensorRow, rows: Mapping[str, TensorRow]) -> TensorRow:
@@ -70,10 +70,9 @@ def _cause(row: TensorRow, inputs: Sequence[TensorRow]) -> str:
     own = _fault(row)
     if own and _explained(row):
         return own
-    clipped = _saturates(row)
-    if clipped and row.saturation >= SATURATED:
-        return clipped
-    return _coarse_input(inputs) or _weights(row) or own or clipped or _rounding(row, rounding_sqnr(row))
+    if row.saturation >= SATURATED:
+        return _saturates(row)
+    return _coarse_input(inputs) or _weights(row) or own or _saturates(row) or _rounding(row, rounding_sqnr(row))
 
 
 def first_of(row: TensorRow, *tests: Callable[[TensorRow], str]) -> str:
@@ -112,7 +111,7 @@ def _few_steps(row: TensorRow) -> str:
 
 
 def _saturates(row: TensorRow) -> str:
-    return f"{percent(row.saturation)} of values saturate" if row.saturation > 0 else ""
+    return f"{percent(row.saturation)} of values saturate" if row.saturation >= RARE else ""
 
 
 def _coarse_input(inputs: Sequence[TensorRow]) -> str:
