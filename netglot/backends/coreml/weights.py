@@ -133,7 +133,7 @@ def _transposed(graph: Graph, node: Node) -> Value:
     attributes = dict(node.attributes)
     if node.op == DEQUANTIZE:
         attributes["axis"] = 1 - int(attributes.get("axis", 1)) % 2
-        arrays = [np.ascontiguousarray(array.T) for array in arrays]
+        arrays = [np.ascontiguousarray(array.T) if array.ndim > 1 else array for array in arrays]
     elif node.op == "Palette":
         arrays[0] = np.ascontiguousarray(arrays[0].T)
     else:
@@ -141,9 +141,8 @@ def _transposed(graph: Graph, node: Node) -> Value:
     constants = [graph.add_constant(array, f"{node.output.name}/T") for array in arrays]
     rows, columns = node.output.sizes
     output = graph.add_value(f"{node.output.name}/T", node.output.dtype, (columns, rows))
-    return graph.add_node(
-        Node(node.op, constants, [output], attributes, domain=node.domain, origin=node.origin)
-    ).output  # fmt: skip
+    graph.add_node(Node(node.op, constants, [output], attributes, domain=node.domain, origin=node.origin))
+    return output
 
 
 def _transposed_sparse(node: Node) -> tuple[list[np.ndarray], dict[str, object]]:

@@ -261,7 +261,8 @@ def turned(g: CoreMLBuilder, weight: Value) -> Value:
     if node.op == "Sparse":
         dense = _dense(g, weight).T
         return g.extension("Sparse", list(sparse_of(dense)), shape=dense.shape)
-    first, *others = [np.ascontiguousarray(data.T) for data in constants if data is not None]
+    arrays = [data for data in constants if data is not None]
+    first, *others = [np.ascontiguousarray(array.T) if array.ndim > 1 else array for array in arrays]
     if node.op == "Palette":
         return g.extension("Palette", [first, *others])
     if node.op != "DequantizeLinear":
