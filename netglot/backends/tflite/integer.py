@@ -19,7 +19,7 @@ from ai_edge_litert import schema_py_generated as tfl
 from netglot.backends.tflite import moves
 from netglot.backends.tflite.context import Op, TFLiteBuilder
 from netglot.backends.tflite.grids import BYTES, INT4, INT8, SHIFT, UINT8, Grid, one_grid
-from netglot.backends.tflite.kernels import LAYERS, Kernels, hybrid
+from netglot.backends.tflite.kernels import KERNELS, LAYERS, Kernels, hybrid
 from netglot.backends.tflite.peephole import drop_unread, merge_moves, rename, transpose_once, without_noops
 from netglot.backends.tflite.stored import Stored, Weights, weights
 
@@ -129,7 +129,7 @@ def _replaced(op: Op, replaced: Mapping[Op, list[Op]]) -> list[Op]:
 
 def _is_dequantised(m: TFLiteBuilder, op: Op | None, makers: Mapping[int, Op]) -> bool:
     """Whether what `op` moves are integers already, so that the walk will meet it from above."""
-    while op is not None and op.code in moves.MOVES:
+    while op is not None and (op.code in moves.MOVES or moves.factor(m, op) is not None):
         op = makers.get(op.inputs[moves.place(op)])
     return op is not None and op.code == _OP.DEQUANTIZE
 
@@ -145,6 +145,8 @@ class _Walk:
         self.readers = Counter(x for op in m.ops for x in op.inputs)
         others = {x for op in m.ops if op.code != _OP.MAX_POOL_2D for x in op.inputs}
         self.pooled = {x for op in m.ops if op.code == _OP.MAX_POOL_2D for x in op.inputs} - others - outputs
+        others = {x for op in m.ops if op.code not in KERNELS for x in op.inputs}
+        self.computed = {x for op in m.ops if op.code in KERNELS for x in op.inputs} - others - outputs
         shown = {op.inputs[0] for op in m.ops if op.code == _OP.DEQUANTIZE and op.outputs[0] in outputs}
         self.fixed = outputs | shown  # whose grids can be seen from outside
         self.makers: dict[int, Op] = {}
@@ -205,13 +207,23 @@ class _Walk:
         if op.code in moves.PLACES and op.inputs[0] in self.kernels.integers:
             op.inputs[0] = self.kernels.integers[op.inputs[0]]
             return False
-        made = moves.below(self.m, op, self.kernels.integers, self.pooled)
+        made = moves.below(self.m, op, self.kernels.integers, self.pooled) or self._scaled(op)
         if made is None:
             return False
         self.kernels.ops.append(made)
         for q, y in zip(made.outputs, op.outputs, strict=True):
             self._dequantise(q, y)
         return True
+
+    def _scaled(self, op: Op) -> Op | None:
+        """MUL(DEQUANTIZE(q), 0.2) on the integers, in front of what computes with them too."""
+        by, q = moves.factor(self.m, op), self.kernels.integers.get(op.inputs[0]) if op.inputs else None
+        if by is None or q is None or not self.computed.issuperset(op.outputs):
+            return None
+        grid = self.m.tensors[q].grid
+        assert grid is not None
+        y = moves.integers_like(self.m, op.outputs[0], self.m.dtype(q), moves.scaled(grid, by))
+        return moves.multiplied(self.m, op, q, y)
 
 
 # ---------------------------------------------------------------- the first step

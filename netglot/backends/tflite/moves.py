@@ -62,6 +62,22 @@ def chosen(op: Op) -> list[int]:
     return op.inputs[1:] if op.code == _OP.SELECT_V2 else op.inputs
 
 
+def factor(m: TFLiteBuilder, op: Op) -> float | None:
+    """What MUL multiplies its first input by, if that is one positive number: the same integers on a wider grid."""
+    data = m.data(op.inputs[1]) if op.code == _OP.MUL else None
+    if data is None or op.options.fusedActivationFunction or m.shape(op.inputs[0]) != m.shape(op.outputs[0]):
+        return None
+    number = float(data.flat[0]) if data.dtype == np.float32 and data.size and np.all(data == data.flat[0]) else 0.0
+    return number if _LEAST < number < 1 / _LEAST else None
+
+
+_LEAST = 1e-6  # by which scales are multiplied here
+
+
+def scaled(grid: Grid, by: float) -> Grid:
+    return Grid(tuple(float(np.float32(scale * by)) for scale in grid.scales), grid.zeros, grid.axis)
+
+
 def integers_like(m: TFLiteBuilder, x: int, dtype: np.dtype, grid: Grid) -> int:
     """A tensor for the integers of tensor x."""
     q = m.temporary(m.shape(x), dtype, m.tensors[x].name)
@@ -80,11 +96,23 @@ def above(m: TFLiteBuilder, op: Op, y: int) -> list[Op]:
         return _limited(m, op, y, grid)
     if dtype in CHOICES.get(op.code, ()):
         return _each(m, op, y, grid)
+    by = factor(m, op)
+    if by is not None:
+        below = _quantise(m, op.inputs[0], dtype, scaled(grid, 1 / by))
+        return [below, multiplied(m, op, below.outputs[0], y)]
     if not moves(op, dtype) or len(op.outputs) > 1:
         return []
     below = _quantise(m, op.inputs[place(op)], dtype, grid)
     inputs = moved_inputs(m, op, below.outputs[0])
     return [below, Op(op.code, inputs, [y], op.options)] if inputs else []
+
+
+def multiplied(m: TFLiteBuilder, op: Op, q: int, y: int) -> Op:
+    """MUL by one number, which changes what the integers stand for and not the integers."""
+    data, kind = np.asarray(m.data(op.inputs[1])), np.iinfo(m.dtype(q))
+    scale = Grid((float(np.float32(data.flat[0] / kind.max)),), (0,))
+    constant = m.quantized(np.full(data.shape, kind.max, m.dtype(q)), scale, m.tensors[op.inputs[1]].name)
+    return Op(op.code, [q, constant], [y], op.options)
 
 
 def _quantise(m: TFLiteBuilder, x: int, dtype: np.dtype, grid: Grid) -> Op:
