@@ -18,11 +18,13 @@ from netglot.quantize.compress import Compression, compress
 from netglot.quantize.data import Samples, of_images, open_samples
 from netglot.quantize.half import half_plan
 from netglot.quantize.interface import End, integer_ends
-from netglot.quantize.observe import observe
+from netglot.quantize.measure import agreement
+from netglot.quantize.observe import Observation, observe
 from netglot.quantize.quantizer import Quantizer
 from netglot.quantize.report import CompressionRow, QuantizationReport
 from netglot.quantize.request import Request
 from netglot.quantize.rows import fill_report
+from netglot.quantize.run import SampleSet
 from netglot.quantize.scheme import scheme
 from netglot.runtimes.base import Tensor
 from netglot.verify.inputs import KINDS, random_inputs
@@ -51,7 +53,7 @@ def shrink(graph: Graph, target: str, request: Request, progress: Progress | Non
 
     Raises ConversionError for data that does not fit, and for a budget that can't be met.
     """
-    graph = graph.copy()
+    original, graph = graph, graph.copy()
     compressed = None if request.compress is None else _compress(graph, target, request)
     with _opened(request.executor) as executor:
         if request.on_integers:
@@ -59,7 +61,7 @@ def shrink(graph: Graph, target: str, request: Request, progress: Progress | Non
         elif request.quantize:
             shrunk = _halved(graph, target, request, executor)
         else:
-            shrunk = _only_compressed(graph, target, request, executor)
+            shrunk = _only_compressed(original, graph, target, request, executor)
     if compressed is not None:
         _add(shrunk, compressed, target)
     return shrunk
@@ -98,23 +100,27 @@ def _quantised(
 
 def _halved(graph: Graph, target: str, request: Request, executor: Executor | None) -> Shrunk:
     """What float16 can't hold stays float32: ranges are looked at before anything is written."""
-    samples = _samples(graph, request)
-    names = [value.name for value in graph.values() if value.dtype == FLOAT and not value.is_constant]
-    read = [name for name in names if graph.uses(graph[name])]
-    data = _Random(graph) if samples is None else samples
-    plan = half_plan(graph, observe(graph, read, data, executor=executor))
-    report = QuantizationReport("fp16", target, "" if samples is None else "minmax", len(data), half=plan.keep)
+    samples = _samples(graph, request, request.calibrate)
+    computes = target in ("onnx", "coreml")  # the others only store weights so
+    seen = _ranges(graph, samples or _Random(graph), executor) if computes else {}
+    plan = half_plan(graph, seen)
+    report = QuantizationReport("fp16", target, "" if samples is None else "minmax", len(samples or ()), half=plan.keep)
     options: dict[str, Any] = {"quantize": "fp16", "keep": frozenset(plan.keep)}
-    if target in ("onnx", "coreml"):  # the others store weights so, and compute nothing in it
+    if computes:
         options["inside"] = plan.inside
     return Shrunk(graph, report, samples, options, is_changed=False)
 
 
-def _samples(graph: Graph, request: Request) -> Samples | None:
-    if request.calibrate is None:
+def _ranges(graph: Graph, data: SampleSet, executor: Executor | None) -> dict[str, Observation]:
+    """Of all float tensors that something reads."""
+    floats = [value for value in graph.values() if value.dtype == FLOAT and not value.is_constant]
+    return observe(graph, [value.name for value in floats if graph.uses(value)], data, executor=executor)
+
+
+def _samples(graph: Graph, request: Request, data: Any) -> Samples | None:
+    if data is None:
         return None
-    preprocess = request.preprocess if of_images(request.calibrate) else ""
-    return open_samples(request.calibrate, graph.inputs, preprocess)
+    return open_samples(data, graph.inputs, request.preprocess if of_images(data) else "")
 
 
 class _Random:
@@ -131,9 +137,13 @@ class _Random:
         return random_inputs(self._inputs, self._count)
 
 
-def _only_compressed(graph: Graph, target: str, request: Request, executor: Executor | None) -> Shrunk:
+def _only_compressed(original: Graph, graph: Graph, target: str, request: Request, executor: Executor | None) -> Shrunk:
     report = QuantizationReport("", target)
-    samples = _samples(graph, request)
+    samples = _samples(graph, request, request.calibrate)
+    held_out = _samples(graph, request, request.evaluate) or samples
+    if held_out is not None:
+        report.samples = len(held_out)
+        report.agreement = agreement(original, graph, held_out, executor=executor)
     return Shrunk(graph, report, samples, is_changed=False)
 
 
