@@ -99,6 +99,10 @@ NETS: dict[str, tuple[Callable[[Net], Any], set[str]]] = {
     "Conv": (lambda n: n.pair(n.conv(n.x)), {"QLinearConv"}),
     "depthwise": (lambda n: n.pair(n.conv(n.x, group=8)), {"QLinearConv"}),
     "limits": (lambda n: n.pair(n.conv(n.relu(n.conv(n.x)))), {"QLinearConv"}),
+    "limits inside the grid": (
+        lambda n: n.pair(n.conv(n.pair(n.g.Clip(n.conv(n.x), np.float32(-0.5), np.float32(1))))),
+        {"QLinearConv", "Clip"}),
+    "Relu inside the grid": (lambda n: n.pair(n.g.Relu(n.g.Add(n.x, n.x))), {"QLinearAdd", "Clip"}),
     "branches": (lambda n: n.relu(n.g.Add(n.pair(n.conv(n.x)), n.x)), {"QLinearConv", "QLinearAdd"}),
     "constants": (
         lambda n: n.pair(n.g.Mul(n.pair(n.g.Add(n.x, n.constant(8, 1, 1))), n.constant())),

@@ -413,16 +413,20 @@ def test_weights_are_moved_as_integers(name: str) -> None:
     np.testing.assert_array_equal(found, wanted)
 
 
-def test_a_pad_on_integers_adds_what_they_stand_for() -> None:
+def test_what_integers_are_padded_with_and_limited_to() -> None:
     g = Builder(Graph("net"))
     x = g.graph.add_input("x", np.dtype(np.float32), (2, 3))
     grid = g.constant(0.1, np.float32), g.constant(20, np.uint8)
     q = g.QuantizeLinear(x, *grid)
     padded = [g.Pad(q, [0, 1, 0, 1], fill) for fill in (None, np.array(20, np.uint8), np.array(7, np.uint8))]
-    g.graph.outputs = [g.DequantizeLinear(y, *grid) for y in padded]
+    limited = g.Clip(q, np.array(15, np.uint8), np.array(24, np.uint8))
+    g.graph.outputs = [
+        g.DequantizeLinear(y, *grid) for y in (*padded, limited, g.Clip(q, None, np.array(22, np.uint8)))
+    ]
     after = g.graph.copy()
     assert pair_moves(after)
-    assert {str(node.inputs[0].dtype) for node in after.nodes() if node.op == "Pad" and node.inputs[0]} == {"float32"}
+    kinds = {str(node.inputs[0].dtype) for node in after.nodes() if node.op in ("Clip", "Pad") and node.inputs[0]}
+    assert kinds == {"float32"}
     feeds = {"x": np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32)}
     for wanted, found in zip(*(OnnxRuntime(one).run(feeds).values() for one in (g.graph, after)), strict=True):
         np.testing.assert_array_equal(found, wanted)

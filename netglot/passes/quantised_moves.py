@@ -1,5 +1,5 @@
-"""MaxPool(q) -> QuantizeLinear(MaxPool(DequantizeLinear(q))) for integers q of one grid, and so whatever only moves or
-chooses elements: files that compute on integers (QLinearConv...) leave it between them without saying the grid.
+"""MaxPool(q) -> QuantizeLinear(MaxPool(DequantizeLinear(q))) for integers q of one grid, and so whatever only moves,
+chooses or limits elements: files that compute on integers (QLinearConv...) leave it between them and say no grid.
 QuantizeLinear(DequantizeLinear(q)) of one grid -> q.
 
 Exact, but for a linear Resize: that of floats is rounded once, that of integers is cut off; one step apart.
@@ -18,8 +18,8 @@ from netglot.passes.match import bypass, nodes, producer
 from netglot.passes.quantised_constants import DEQUANTIZE, QUANTIZE
 
 _MOVES = (
-    "DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "Identity", "MaxPool", "Pad", "Reshape", "Resize",
-    "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze",
+    "Clip", "DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "Identity", "MaxPool", "Pad", "Reshape",
+    "Resize", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze",
 )  # fmt: skip
 
 
@@ -65,7 +65,7 @@ def _pair(graph: Graph, node: Node) -> bool:
         return False
     g = Builder(graph)
     with g.at(node.origin):
-        rest = _padded(g, node, grid) if node.op == "Pad" else node.inputs[1:]
+        rest = _real_rest(g, node, grid) if node.op in ("Clip", "Pad") else node.inputs[1:]
         if rest is None:
             return False
         inputs = [g.op(DEQUANTIZE, [x, *grid]), *rest]
@@ -76,16 +76,24 @@ def _pair(graph: Graph, node: Node) -> bool:
     return True
 
 
-def _padded(g: Builder, node: Node, grid: Grid) -> Sequence[Any] | None:
-    """The inputs of Pad but for the first: what is added stands for a real number."""
+def _real_rest(g: Builder, node: Node, grid: Grid) -> Sequence[Any] | None:
+    """The inputs but for the first: what is added, or the limits, stand for real numbers."""
+    if node.op == "Clip":
+        levels = [None if value is None else value.data for value in node.inputs[1:]]
+        known = all(value is None or value.is_constant for value in node.inputs[1:])
+        return [None if level is None else _real(g, level, grid) for level in levels] if known else None
     fill = node.input(2)
     if node.attributes.get("mode", "constant") != "constant":
         return node.inputs[1:]
     if fill is not None and not fill.is_constant:
         return None
-    level = 0 if fill is None else int(fill.array.reshape(())[()])
-    real = (level - int(grid.level)) * grid.scale.array
-    return [node.inputs[1], g.constant(real.astype(grid.scale.array.dtype)), *node.inputs[3:]]
+    level = np.zeros(()) if fill is None else fill.array
+    return [node.inputs[1], _real(g, level, grid), *node.inputs[3:]]
+
+
+def _real(g: Builder, level: np.ndarray, grid: Grid) -> Value:
+    scale = grid.scale.array
+    return g.constant((int(level.reshape(())[()]) - int(grid.level)) * scale, scale.dtype)
 
 
 def _supplant(graph: Graph, node: Node, new: Sequence[Value]) -> None:

@@ -14,12 +14,14 @@ from netglot.backends.onnx.dynamic import multiply_integers
 from netglot.ir.builder import Builder
 from netglot.ir.extension.reference import compute
 from netglot.ir.graph import Graph, Node, Value
+from netglot.passes.activations import bounded
 from netglot.passes.integer_grids import DEQUANTIZE, QUANTIZE
 from netglot.passes.match import nodes, only_reader, producer, supplant
 from netglot.passes.quantised_limits import drop_implied_limits
 from netglot.passes.quantised_moves import Grid, grid_of
 
 INT8, UINT8 = np.dtype(np.int8), np.dtype(np.uint8)
+_KERNELS = ("Add", "Conv", "Gemm", "MatMul", "Mul")  # of integers, that limits may follow
 _MEETING = (
     "Add",
     "Concat",
@@ -37,8 +39,8 @@ _MEETING = (
 def fit_kernels(graph: Graph) -> bool:
     """The rewrites, in order. Graphs without pairs stay as they are."""
     steps = (
-        multiply_integers, drop_implied_limits, pool_means, count_from_unsigned, pad_integers, real_biases,
-        lay_out_weights,
+        multiply_integers, drop_implied_limits, pool_means, count_from_unsigned, limit_integers, pad_integers,
+        real_biases, lay_out_weights,
     )  # fmt: skip
     return any([step(graph) for step in steps])
 
@@ -226,6 +228,37 @@ def _quantising(graph: Graph, node: Node) -> Node | None:
     return reader if follows and producer(graph, node.inputs[0], DEQUANTIZE) is not None else None
 
 
+def limit_integers(graph: Graph) -> bool:
+    """QuantizeLinear(Relu(x)) -> Clip(QuantizeLinear(x)), where the grid does not imply the limits; so for Clip...
+
+    Rounding keeps the order. A layer is an integer kernel only where QuantizeLinear follows at once.
+    """
+    return any([_limit(graph, node) for node in nodes(graph, QUANTIZE)])
+
+
+def _limit(graph: Graph, quantise: Node) -> bool:
+    y, grid = quantise.inputs[0], grid_of(quantise)
+    limit = producer(graph, y, "Relu", "Clip", "Min", "Max")
+    if limit is None or y is None or grid is None or grid.level.dtype != UINT8 or only_reader(graph, y) is not quantise:
+        return False
+    x, bounds = bounded(limit)
+    if x is None or bounds is None or bounds.low > bounds.high or producer(graph, x, *_KERNELS) is None:
+        return False
+    g = Builder(graph)
+    with g.at(limit.origin):
+        ends = [None if np.isinf(end) else _level(np.float32(end), grid) for end in bounds]
+        new = g.Clip(g.op(QUANTIZE, [x, *grid]), *ends)
+    new.shape = quantise.output.shape
+    supplant(graph, quantise, new)
+    graph.remove_node(limit)
+    return True
+
+
+def _level(real: Any, grid: Grid) -> np.ndarray:
+    """The integer that a number becomes."""
+    return np.asarray(compute(QUANTIZE, np.asarray(real), grid.scale.array, grid.level))
+
+
 def pad_integers(graph: Graph) -> bool:
     """QuantizeLinear(Pad(DequantizeLinear(q))) of one grid -> Pad(q), for which there are kernels of 8 bits."""
     return any([_pad(graph, node) for node in nodes(graph, "Pad")])
@@ -255,4 +288,4 @@ def _fill(node: Node, grid: Grid) -> np.ndarray | None:
     if fill is not None and not fill.is_constant:
         return None
     real = np.zeros((), np.float32) if fill is None else fill.array.reshape(())
-    return np.asarray(compute(QUANTIZE, real, grid.scale.array, grid.level))
+    return _level(real, grid)
