@@ -18,7 +18,8 @@ have one, of indices. What is scaled are integers of 8 bits, in rows of 16 of wh
 
 The entropy coder is rANS (Duda, "Asymmetric numeral systems", arXiv:1311.2540) with frequencies that sum to 2^14,
 states of 32 bits in LANES that take turns (Giesen, "Interleaved entropy coders", arXiv:1402.3392), and words of 16
-bits.
+bits. Frequencies are static: adaptive ones would save 0.4 % of a pruned SqueezeNet, contexts of its mask another 0.2 %
+(by their ideal code lengths), for a decoder that takes each bit by itself.
 """
 
 from __future__ import annotations
