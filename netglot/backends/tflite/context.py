@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 TENSOR_TYPES: dict[np.dtype, int] = {
     np.dtype(name): getattr(tfl.TensorType, name.upper())
     for name in ("float32", "float16", "float64", "int8", "int16", "int32", "int64", "uint8", "uint32", "bool")
-} | {INT4: tfl.TensorType.INT4}
+}
+STORED_TYPES = TENSOR_TYPES | {INT4: tfl.TensorType.INT4}  # of constants
 
 Ints = tuple[int, ...]
 Operand = int | float | Value  # a tensor's index, a number (of the type of the tensor beside it), a value of the graph
@@ -155,9 +156,8 @@ class TFLiteBuilder:
 
     def quantized(self, data: np.ndarray, grid: Grid, name: str) -> int:
         """A constant of integers that stand for what `grid` says."""
-        index = self._add(name, data.shape, data.dtype, data)
-        self.tensors[index].grid = grid
-        return index
+        self.tensors.append(Tensor(name, data.shape, data.dtype, data, grid))
+        return len(self.tensors) - 1
 
     def ints(self, data: Any) -> int:
         """A constant of int32, TFLite's type for axes, shapes and pads; equal ones are one tensor."""

@@ -10,7 +10,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as tfl
 
-from netglot.backends.tflite.context import OPEN, TENSOR_TYPES, Op, Subgraph, Tensor, TFLiteBuilder
+from netglot.backends.tflite.context import OPEN, STORED_TYPES, Op, Subgraph, Tensor, TFLiteBuilder
 from netglot.backends.tflite.grids import INT4, Grid
 from netglot.backends.tflite.versions import version
 from netglot.errors import ConversionError
@@ -131,7 +131,7 @@ def _tensor(tensor: Tensor, buffers: _Buffers) -> tfl.TensorT:
     signature = list(tensor.shape) if OPEN in tensor.shape else None
     return tfl.TensorT(
         name=tensor.name, shape=[1 if size == OPEN else size for size in tensor.shape], shapeSignature=signature,
-        type=TENSOR_TYPES[tensor.dtype], buffer=index, hasRank=True, quantization=_parameters(tensor.grid),
+        type=STORED_TYPES[tensor.dtype], buffer=index, hasRank=True, quantization=_parameters(tensor.grid),
     )  # fmt: skip
 
 
