@@ -393,12 +393,13 @@ def _prove_shrunk(report: Report, written: Written, target: Target, samples: int
 
     How far that graph is from the source is not judged here: it was measured, and is in the report.
     """
-    from netglot.quantize.shrink import fitted
+    from netglot.quantize.shrink import fitted, measured_in_float
     from netglot.runtimes.onnxruntime import OnnxRuntime
     from netglot.verify import differences, random_inputs
 
     assert written.shrunk is not None
-    expected, actual = OnnxRuntime(written.graph), target.open()
+    graph = measured_in_float(written.graph) if target.format.name == "tflite" else written.graph
+    expected, actual = OnnxRuntime(graph), target.open()
     report.expected_by = f"{expected.name} (the quantised graph)"
     report.computed_by = actual.name
     data = fitted(written.shrunk, written.graph, samples)

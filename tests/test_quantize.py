@@ -18,7 +18,7 @@ from netglot.quantize.insert import insert
 from netglot.quantize.interface import integer_ends
 from netglot.quantize.request import Request
 from netglot.quantize.scheme import COMPUTES, MODES, scheme
-from netglot.quantize.shrink import shrink
+from netglot.quantize.shrink import measured_in_float, shrink
 from netglot.runtimes.onnxruntime import OnnxRuntime
 from tests.oracles import SHARED
 
@@ -424,3 +424,28 @@ def test_insert_needs_no_data_for_weights() -> None:
     insert(graph, plan)
     assert {node.op for node in graph.nodes()} >= {"DequantizeLinear"}
     assert "QuantizeLinear" not in {node.op for node in graph.nodes()}
+
+
+def test_grids_measured_at_run_time_are_left_out() -> None:
+    """LiteRT measures a grid for each row: its files are compared with what both stand for."""
+    graph = branches()
+    changed = shrink(graph, "tflite", Request(quantize="int8-dynamic")).graph
+    plain = measured_in_float(changed)
+    plain.check()
+    assert "DynamicQuantizeLinear" in {node.op for node in changed.nodes()}
+    assert "DynamicQuantizeLinear" not in {node.op for node in plain.nodes()}
+    wanted, rounded, found = (OnnxRuntime(one).run(data()[0])["y"] for one in (graph, changed, plain))
+    assert 0 < np.abs(found - rounded).max() < 0.02
+    assert np.abs(found - wanted).max() < 0.02
+
+
+def test_compression_alone_is_measured() -> None:
+    made = shrink(branches(), "onnx", Request(compress="prune:0.4", calibrate=data(), evaluate=data(seed=2)))
+    found = made.report.agreement
+    assert found is not None
+    assert 3 < found.sqnr["y"] < 60
+    assert made.is_changed
+    lossless = shrink(branches(), "onnx", Request(compress="lossless", calibrate=data()))
+    assert lossless.report.agreement is not None
+    assert lossless.report.agreement.sqnr["y"] == np.inf
+    assert not lossless.is_changed

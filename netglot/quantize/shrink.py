@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from netglot.ir.graph import Graph, Value
+from netglot.passes.match import bypass, nodes, producer
 from netglot.passes.widen import BRAIN, DOUBLE, HALF, widen
 from netglot.quantize.choose import FLOAT
 from netglot.quantize.compress import Compression, compress
@@ -153,7 +154,24 @@ def _opened(executor: Executor | str | None) -> AbstractContextManager[Executor 
     return open_executor(executor) if isinstance(executor, str) else nullcontext(executor)
 
 
-# -------------------------------------------------------------------- samples
+# ---------------------------------------------------------------- verification
+
+
+def measured_in_float(graph: Graph) -> Graph:
+    """A copy in which grids that are measured at run time are left out: DequantizeLinear(DynamicQuantizeLinear(x)) -> x.
+
+    LiteRT's kernels measure one for each row, and symmetrically; DynamicQuantizeLinear one for the whole tensor. What
+    both stand for is the product with x itself.
+    """
+    graph = graph.copy()
+    for node in nodes(graph, "DequantizeLinear"):
+        maker = producer(graph, node.inputs[0], "DynamicQuantizeLinear")
+        if maker is not None and maker.inputs[0] is not None:
+            bypass(graph, node, maker.inputs[0])
+    graph.drop_unneeded()
+    return graph
+
+
 
 
 def fitted(shrunk: Shrunk, graph: Graph, count: int) -> Iterator[dict[str, np.ndarray]] | None:
