@@ -317,6 +317,41 @@ def test_grids_that_the_kernel_does_not_have(op: str, tmp_path: Path) -> None:
         assert np.abs(actual - expected).max() <= 1.01 * net.scale
 
 
+@pytest.mark.parametrize("range_", [255, 270, 274, 284.5])
+def test_pixels_between_two_steps(range_: float, tmp_path: Path) -> None:
+    """LiteRT multiplies by 1 / scale: the scale is one by which that rounds as a division does."""
+    net = Net()
+    x = net.g.graph.add_input("x", np.dtype(np.float32), (1, 1023))
+    graph = net.graph(net.on_grid(x, range_ / 255, 0))
+    feed = {"x": np.arange(-511, 512, dtype=np.float32)[None] / 2}
+    expected = next(iter(OnnxRuntime(graph).run(feed).values()))
+    save(graph, tmp_path / "a.tflite")
+    for delegates in (True, False):
+        actual = next(iter(LiteRT(tmp_path / "a.tflite", delegates).run(feed).values()))
+        np.testing.assert_allclose(actual, expected, rtol=1e-6)
+
+
+def test_from_one_grid_to_another(tmp_path: Path) -> None:
+    """A tenth of the numbers is a step away after XNNPACK's own QUANTIZE."""
+    net = Net()
+    x = net.input(1, 16, 32, 32)
+    graph = net.graph(net.like_output(net.g.Concat(x, net.input(1, 16, 32, 32, high=5), axis=1)))
+    expected = next(iter(OnnxRuntime(graph).run(net.feed).values()))
+    save(graph, tmp_path / "a.tflite")
+    for delegates in (True, False):
+        actual = next(iter(LiteRT(tmp_path / "a.tflite", delegates).run(net.feed).values()))
+        assert np.mean(np.abs(actual - expected) > 0.5 * net.scale) < 0.01
+
+
+def test_a_tensor_that_a_concat_takes_twice(tmp_path: Path) -> None:
+    net = Net()
+    y = conv(1, 3, 8, 9, filters=(5, 3, 3, 3))(net)
+    graph = net.graph(net.like_output(net.g.Concat(y, y, axis=1)))
+    save(graph, tmp_path / "a.tflite")
+    assert not floats(tmp_path / "a.tflite")
+    assert [name for name, _, _ in operators(tmp_path / "a.tflite")].count("CONV_2D") == 1
+
+
 # ------------------------------------------------------------------ inputs and outputs
 
 

@@ -98,13 +98,13 @@ def above(m: TFLiteBuilder, op: Op, y: int) -> list[Op]:
         return _each(m, op, y, grid)
     by = factor(m, op)
     if by is not None:
-        below = _quantise(m, op.inputs[0], dtype, scaled(grid, 1 / by))
-        return [below, multiplied(m, op, below.outputs[0], y)]
+        before = _quantise(m, op.inputs[0], dtype, scaled(grid, 1 / by))
+        return [before, multiplied(m, op, before.outputs[0], y)]
     if not moves(op, dtype) or len(op.outputs) > 1:
         return []
-    below = _quantise(m, op.inputs[place(op)], dtype, grid)
-    inputs = moved_inputs(m, op, below.outputs[0])
-    return [below, Op(op.code, inputs, [y], op.options)] if inputs else []
+    before = _quantise(m, op.inputs[place(op)], dtype, grid)
+    inputs = moved_inputs(m, op, before.outputs[0])
+    return [before, Op(op.code, inputs, [y], op.options)] if inputs else []
 
 
 def multiplied(m: TFLiteBuilder, op: Op, q: int, y: int) -> Op:
@@ -125,8 +125,8 @@ def _limited(m: TFLiteBuilder, op: Op, y: int, grid: Grid) -> list[Op]:
     low, high = (int(level) for level in grid.quantised(np.array(_LIMITS[op.code], np.float32), m.dtype(y)))
     if low <= kind.min and high >= kind.max:
         return [Op(_OP.QUANTIZE, list(op.inputs), [y], tfl.QuantizeOptionsT())]
-    below = _quantise(m, op.inputs[0], m.dtype(y), grid)
-    return [below, Op(op.code, [below.outputs[0]], [y], None)]
+    before = _quantise(m, op.inputs[0], m.dtype(y), grid)
+    return [before, Op(op.code, [before.outputs[0]], [y], None)]
 
 
 def _each(m: TFLiteBuilder, op: Op, y: int, grid: Grid) -> list[Op]:
