@@ -25,6 +25,7 @@ from netglot.ir.graph import Graph, Value
 from netglot.ir.types import Shape, is_static, text
 from netglot.passes import pipeline
 from netglot.passes.io_layout import change_io_layout
+from netglot.shrinking import request_of, taken
 
 if TYPE_CHECKING:
     from netglot.quantize.request import Request
@@ -98,37 +99,7 @@ def _target(
     unknown = [name for name in asked if name not in chosen.options]
     if unknown:
         raise ConversionError(f"{chosen.title} has no option {', '.join(unknown)}")
-    return Target(Path(path), chosen, io_layout, _request(chosen, shrinking), asked, progress)
-
-
-# What convert() and save() take for netglot.quantize, besides `quantize` and `compress`: see shrink.Request.
-SHRINKING = ("calibrate", "preprocess", "method", "quantize_io", "max_drop", "evaluate", "executor")
-
-
-def _request(chosen: Format, shrinking: Mapping[str, Any]) -> Request | None:
-    """What is asked of netglot.quantize, which is imported only then."""
-    given = {name: item for name, item in shrinking.items() if item is not None and not _is_empty(item)}
-    unknown = [name for name in given if name not in ("quantize", "compress", *SHRINKING)]
-    if unknown:
-        raise TypeError(f"there is no argument {', '.join(unknown)}")
-    quantize, compress = given.get("quantize"), given.get("compress")
-    if quantize is None and compress is None:
-        if given:
-            raise ConversionError(f"{', '.join(given)}: only with --quantize or --compress")
-        return None
-    if quantize and quantize not in chosen.quantize:
-        able = [name for name, item in formats.FORMATS.items() if quantize in item.quantize]
-        raise ConversionError(f"{chosen.title} has no --quantize {quantize}; it works for {', '.join(able) or 'none'}")
-    from netglot.quantize.request import Request
-
-    given["io"] = given.pop("quantize_io", "float")
-    request = Request(**given)
-    request.check(chosen.name, chosen.compress)
-    return request
-
-
-def _is_empty(item: Any) -> bool:
-    return isinstance(item, str) and item == ""
+    return Target(Path(path), chosen, io_layout, request_of(chosen, shrinking), asked, progress)
 
 
 def _from_memory(function: F) -> F:
@@ -258,15 +229,10 @@ def save(
     threads, exact, protect, salt, encrypt; see docs/cpp.md). Raises UnsupportedError with every operator that the
     target lacks.
     """
-    shrinking = {"quantize": quantize, "compress": compress} | _taken(options)
+    shrinking = {"quantize": quantize, "compress": compress} | taken(options)
     target = _target(path, target_format, io_layout, shrinking, options)
     with _whole(target, force) as written:
         return _write(graph.copy(), written).nodes
-
-
-def _taken(options: dict[str, Any]) -> dict[str, Any]:
-    """Those for netglot.quantize, which are taken out of `options`."""
-    return {name: options.pop(name) for name in SHRINKING if name in options}
 
 
 @contextmanager
@@ -352,7 +318,7 @@ def convert(
     start = time.perf_counter()
     for plugin in plugins:
         load_plugin(Path(plugin).resolve())  # one file is one plugin, whatever it is called
-    shrinking = {"quantize": quantize, "compress": compress} | _taken(options)
+    shrinking = {"quantize": quantize, "compress": compress} | taken(options)
     to = _target(target, target_format, io_layout, shrinking, options, progress)
     reading = _options(inputs, batch, mean, False, tuple(outputs), signature, tag)
     reading = replace(reading, default_batch=None if to.format.name == "onnx" else 1)  # the others need sizes
