@@ -158,7 +158,7 @@ def _opened(executor: Executor | str | None) -> AbstractContextManager[Executor 
 
 
 def measured_in_float(graph: Graph) -> Graph:
-    """A copy in which grids that are measured at run time are left out: DequantizeLinear(DynamicQuantizeLinear(x)) -> x.
+    """A copy without grids that are measured at run time: DequantizeLinear(DynamicQuantizeLinear(x)) -> x.
 
     LiteRT's kernels measure one for each row, and symmetrically; DynamicQuantizeLinear one for the whole tensor. What
     both stand for is the product with x itself.
