@@ -40,13 +40,13 @@ def branches(seed: int = 0) -> Graph:
 
     g = Builder()
     x = g.graph.add_input("x", np.dtype(np.float32), (1, 3, 8, 8))
-    first = g.Relu(g.Conv(x, w(8, 3, 3, 3), w(8), pads=[1, 1, 1, 1]))
-    second = g.Conv(first, w(8, 8, 1, 1), w(8))
+    first = g.Relu(g.Conv(x, w(40, 3, 3, 3), w(40), pads=[1, 1, 1, 1]))
+    second = g.Conv(first, w(40, 40, 1, 1), w(40))
     added = g.Relu(g.Add(first, second))
     joined = g.Concat(g.MaxPool(added, kernel_shape=[2, 2], strides=[2, 2]),
-                      g.Conv(added, w(4, 8, 2, 2), strides=[2, 2]), axis=1)  # fmt: skip
+                      g.Conv(added, w(8, 40, 2, 2), strides=[2, 2]), axis=1)  # fmt: skip
     flat = g.Flatten(g.GlobalAveragePool(joined))
-    y = g.Softmax(g.Gemm(flat, w(12, 5), w(5)), name="y")
+    y = g.Softmax(g.Gemm(flat, w(48, 24), w(24)), name="y")
     g.graph.outputs = [y]
     return pipeline.run(g.graph, pipeline.COMMON)
 

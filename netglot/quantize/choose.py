@@ -67,7 +67,7 @@ def _is_computed(graph: Graph, node: Node, scheme: Scheme) -> bool:
     if finishes(graph, node) or adds_bias(graph, node, scheme):
         return False
     if node.op in LAYERS:
-        return layer_axis(node) is not None or _is_product(node, scheme)
+        return _is_layer(node, scheme) or _is_product(node, scheme)
     return all(value is None or value.is_constant or _is_float(value) for value in node.inputs) and any(
         value is not None and not value.is_constant for value in node.inputs
     )
@@ -75,6 +75,11 @@ def _is_computed(graph: Graph, node: Node, scheme: Scheme) -> bool:
 
 def _is_float(value: Value | None) -> bool:
     return value is not None and value.dtype == FLOAT and value.shape is not None
+
+
+def _is_layer(node: Node, scheme: Scheme) -> bool:
+    w = node.input(1)
+    return layer_axis(node) is not None and w is not None and w.array.size >= scheme.least
 
 
 def _is_product(node: Node, scheme: Scheme) -> bool:

@@ -13,7 +13,7 @@ from netglot.quantize.scheme import INT4, UINT8, Scheme
 from netglot.quantize.weights import Quantised
 
 BIAS = np.dtype(np.int32)
-LARGEST_BIAS = 2.0**30  # in steps, which leaves the sum of products the other half of 32 bits
+LARGEST_BIAS = {1: 2.0**30, 2: 2.0**45}  # in steps, by bytes of an activation: half of what kernels add up in
 
 
 def insert(graph: Graph, plan: Plan) -> None:
@@ -134,7 +134,7 @@ def quantised_weights(node: Node, scheme: Scheme, grid: Grid | None = None) -> Q
 def _least(node: Node, grid: Grid | None, per_channel: bool) -> np.ndarray | float:
     """The smallest scales with which the biases fit."""
     bias = node.input(2)
-    if grid is None or bias is None or bias.data is None or grid.dtype.itemsize != 1:
+    if grid is None or bias is None or bias.data is None:
         return 0.0
-    ends = np.abs(bias.data.ravel()).astype(np.float64) / (grid.scale * LARGEST_BIAS)
+    ends = np.abs(bias.data.ravel()).astype(np.float64) / (grid.scale * LARGEST_BIAS[grid.dtype.itemsize])
     return ends if per_channel else float(ends.max(initial=0.0))

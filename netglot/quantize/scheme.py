@@ -15,6 +15,8 @@ INT4 = np.dtype(ml_dtypes.int4)
 
 BLOCK = 32  # weights that share a scale in blockwise int4: what MatMulNBits, Core ML and GGUF take
 
+SMALLEST = 1024  # elements of weights, as TFLiteConverter has it
+
 # Layers with weights. The others are computed on integers only beside these.
 LAYERS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
@@ -26,12 +28,14 @@ MOVES = frozenset({
 
 _EVERYWHERE = LAYERS | {"Add", "AveragePool", "Clip", "GlobalAveragePool", "LeakyRelu", "Mul", "Relu", "Sigmoid"}
 
+_POINTWISE = {"Elu", "Gelu", "HardSigmoid", "HardSwish", "Tanh"}
+
 # What each target computes on integers besides the operators that only move.
 COMPUTES: Mapping[str, frozenset[str]] = {
-    "tflite": _EVERYWHERE | {"Elu", "Gelu", "HardSwish", "PRelu", "ReduceMean", "Softmax", "Sub", "Tanh"},
+    "tflite": _EVERYWHERE | _POINTWISE | {"PRelu", "ReduceMean", "Softmax", "Sub"},
     "onnx": (_EVERYWHERE - {"ConvTranspose"}) | {"Softmax"},
     "coreml": (_EVERYWHERE - {"LeakyRelu", "Mul", "Sigmoid"}),
-    "cpp": (_EVERYWHERE - {"ConvTranspose"}) | {"Elu", "Gelu", "HardSigmoid", "HardSwish", "ReduceMean", "Sub", "Tanh"},
+    "cpp": (_EVERYWHERE - {"ConvTranspose"}) | _POINTWISE | {"ReduceMean", "Sub"},
 }
 
 # Grids of what these give, for 8 bits and for 16: their range is known, and TFLite's kernels take no others.
@@ -62,6 +66,11 @@ class Scheme:
     @property
     def computes(self) -> frozenset[str]:
         return COMPUTES[self.target]
+
+    @property
+    def least(self) -> int:
+        """Elements that weights have at least to be quantised: where activations stay float, few gain little."""
+        return 1 if self.needs_data else SMALLEST
 
     @property
     def needs_data(self) -> bool:

@@ -172,8 +172,6 @@ def measured_in_float(graph: Graph) -> Graph:
     return graph
 
 
-
-
 def fitted(shrunk: Shrunk, graph: Graph, count: int) -> Iterator[dict[str, np.ndarray]] | None:
     """The first samples as the inputs of `graph`, the one that was written, take them; None where there are none."""
     if shrunk.samples is None:
