@@ -192,6 +192,7 @@ def opened_onnx(path: Path, network: Network) -> Run:
 
     options = SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors
     session = InferenceSession(path, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
 
