@@ -1,7 +1,7 @@
 """Int8 networks side by side: ours, TFLiteConverter's, ai-edge-quantizer's and onnxruntime.quantization's.
 
     python benchmarks/quantize.py [--networks resnet8_cifar10 ...] [--targets tflite onnx] [--seconds 4]
-                                  [--peers .venv-peers/bin/python] [--keep FOLDER] [--method auto]
+                                  [--peers .venv-peers/bin/python] [--keep FOLDER] [--method mse]
 
 All calibrate on the same images and are judged on others (benchmarks/quantize_models.py says which): the share of
 images that keep the class which the float model gives them, the signal-to-quantisation-noise ratio of the output (10

@@ -117,8 +117,8 @@ def main() -> None:
 @click.option("--preprocess", metavar="STEPS", help="How images become inputs: bgr,mean=104:117:123.")
 @click.option(
     "--method",
-    type=click.Choice(["auto", "minmax", "moving-average", "percentile", "mse", "kl"]),
-    help="How ranges are chosen from the data; by default what measures best.",
+    type=click.Choice(["minmax", "moving-average", "percentile", "mse", "kl"]),
+    help="How ranges are chosen from the data; mse unless asked.",
 )
 @click.option(
     "--quantize-io", type=click.Choice(["float", "int8", "uint8"]), help="Inputs and outputs; float unless asked."

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 from numpy.lib import format as npy
@@ -22,6 +22,7 @@ from netglot.errors import ConversionError, Origin
 from netglot.ir import types
 
 LABELS = "labels"
+T = TypeVar("T")
 ITEM_BYTES = 1 << 30  # of one item; more is taken for a mistake, or malice
 SUFFIXES = (".npy", ".npz")
 
@@ -48,7 +49,7 @@ def of_arrays(
 ) -> ArrayItems:  # fmt: skip
     """Items of arrays in memory or mapped."""
     if isinstance(given, Mapping):
-        arrays = {name: np.asarray(array) for name, array in given.items()}
+        arrays = _named({name: np.asarray(array) for name, array in given.items()}, inputs)
     elif len(inputs) == 1:
         arrays = {inputs[0]: given}
     else:
@@ -57,6 +58,14 @@ def of_arrays(
     count, has_labels = _count({name: array.shape for name, array in arrays.items()}, inputs, origin)
     labels = _labels(arrays[LABELS], origin) if has_labels else None
     return ArrayItems({name: arrays[name] for name in inputs}, count, labels, origin)
+
+
+def _named(given: Mapping[str, T], inputs: Sequence[str]) -> dict[str, T]:
+    """The only array beside the labels is that of the only input, whatever it is called."""
+    others = [name for name in given if name != LABELS]
+    if len(inputs) != 1 or len(others) != 1 or inputs[0] in given:
+        return dict(given)
+    return {inputs[0] if name == others[0] else name: item for name, item in given.items()}
 
 
 def _count(shapes: Mapping[str, Sequence[int]], inputs: Sequence[str], origin: Origin) -> tuple[int, bool]:
@@ -122,6 +131,7 @@ class ArchiveItems:
         self.labels: np.ndarray | None = None
         with zipfile.ZipFile(path) as archive:
             files = {name.removesuffix(".npy"): name for name in archive.namelist()}
+            files = _named(files, inputs)
             members = {name: _member(archive, file) for name, file in files.items() if name in (*inputs, LABELS)}
             shapes = {name: member.shape for name, member in members.items()}
             self._count, has_labels = _count(shapes, inputs, Origin(str(path)))

@@ -79,7 +79,7 @@ def _is_float(value: Value | None) -> bool:
 
 def _is_layer(node: Node, scheme: Scheme) -> bool:
     w = node.input(1)
-    return layer_axis(node) is not None and w is not None and w.array.size >= scheme.least
+    return layer_axis(node) is not None and w is not None and w.array.size >= scheme.smallest
 
 
 def _is_product(node: Node, scheme: Scheme) -> bool:

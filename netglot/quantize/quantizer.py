@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 
 from netglot.errors import ConversionError
-from netglot.ir.graph import Graph
+from netglot.ir.graph import Graph, Value
 from netglot.quantize import choose
 from netglot.quantize.budget import Found, search
 from netglot.quantize.correct import correct_biases
 from netglot.quantize.data import Samples, of_images, open_samples
 from netglot.quantize.equalize import equalize
 from netglot.quantize.insert import insert
-from netglot.quantize.measure import Agreement, agreement
-from netglot.quantize.observe import Observation, limits, observe
+from netglot.quantize.measure import Agreement, agreement, measure
+from netglot.quantize.observe import COUNTING, Observation, limits, observe
 from netglot.quantize.request import Request
 from netglot.quantize.rows import Result, channels_of, why
 from netglot.quantize.run import SampleSet
@@ -29,9 +29,8 @@ from netglot.quantize.smooth import channels_to_observe, smooth
 
 Progress = Callable[[str, int, int], None]  # what is being done, samples done, of how many
 
-TRIAL = 32  # samples on which ways to quantise are compared
+TRIAL = 64  # samples on which ways to quantise are compared
 RANKING = 8  # samples on which the operators are ranked, each quantised alone
-AUTO = ("mse", "minmax", "percentile")  # methods that are compared where none is asked for
 
 
 class Few:
@@ -50,7 +49,7 @@ class Few:
 
 @dataclass
 class Trial:
-    """One way to quantise: the float graph it starts from, the plan, and how well it does on a few samples."""
+    """One way to quantise: the float graph it starts from, the plan, how that was made, and how well it does."""
 
     graph: Graph
     plan: choose.Plan
@@ -95,11 +94,11 @@ class Quantizer:
     # ------------------------------------------------------------------- trials
 
     def _best(self) -> Trial:
-        """Of all ways to prepare the graph and to choose ranges, that whose outputs are nearest to the float ones."""
+        """Of all ways to prepare the graph that whose outputs are nearest to the float ones."""
         if not self.scheme.needs_data:
             trial = Trial(self.graph, choose.plan(self.graph, self.scheme, {}, _unknown), {}, "")
             return trial if self.samples is None else self._corrected(trial)
-        trials = [trial for name, graph in self._prepared() for trial in self._trials(name, graph)]
+        trials = [self._trial(name, graph) for name, graph in self._prepared()]
         if len(trials) == 1:
             return self._corrected(trials[0])
         for trial in trials:
@@ -126,27 +125,24 @@ class Quantizer:
         assert self.samples is not None  # as check() has it
         return self.samples
 
-    def _trials(self, name: str, graph: Graph) -> Iterator[Trial]:
-        methods = AUTO if self.request.method == "auto" else (self.request.method,)
-        names = choose.tensors(graph, self.scheme)
+    def _trial(self, name: str, graph: Graph) -> Trial:
+        method, names = self.request.method, choose.tensors(graph, self.scheme)
         observations = observe(
-            graph, names, self._data, histograms=any(method not in ("minmax", "moving-average") for method in methods),
-            channels=channels_of(graph, names), executor=self.executor, progress=self.step("observing ranges"),
+            graph, names, self._data, histograms=method in COUNTING, channels=channels_of(graph, names),
+            executor=self.executor, progress=self.step("observing ranges"),
         )  # fmt: skip
-        for method in methods:
-            plan = choose.plan(graph, self.scheme, observations, self._limits(method))
-            yield Trial(graph, plan, observations, " ".join(filter(None, (method, name))))
+        plan = choose.plan(graph, self.scheme, observations, self._limits())
+        return Trial(graph, plan, observations, " ".join(filter(None, (method, name))))
 
-    def _limits(self, method: str) -> choose.Limits:
+    def _limits(self) -> choose.Limits:
         assert self.scheme.activations is not None
         bits = 8 * self.scheme.activations.itemsize
-        return partial(limits, method=method, bits=bits, symmetric=self.scheme.symmetric)
+        return partial(limits, method=self.request.method, bits=bits, symmetric=self.scheme.symmetric)
 
     def _plan(self, trial: Trial, floats: frozenset[str] = frozenset()) -> choose.Plan:
         if not floats:
             return trial.plan
-        method = trial.method.split()[0] if trial.method else ""
-        chosen = self._limits(method) if method else _unknown
+        chosen = self._limits() if trial.observations else _unknown
         return choose.plan(trial.graph, self.scheme, trial.observations, chosen, floats)
 
     def _quantised(self, trial: Trial, floats: frozenset[str] = frozenset()) -> Graph:
@@ -167,9 +163,14 @@ class Quantizer:
         return trial
 
     def _sqnr(self, graph: Graph) -> float:
-        """Of the output that is worst, in dB, on a few samples."""
-        found = self._agreement(graph, Few(self._data, TRIAL))
-        return min(found.sqnr.values(), default=np.inf)
+        """Of the output that is worst, in dB, on a few samples; of a Softmax with what it is made of, on average.
+
+        The grid of a Softmax's result is coarse whatever came before, and hides what did.
+        """
+        pairs = [list(_judged(self.graph, value)) for value in self.graph.outputs]
+        names = [name for pair in pairs for name in pair]
+        found = measure(self.graph, graph, names, Few(self._data, TRIAL), executor=self.executor)
+        return min((sum(found[name].sqnr for name in pair) / len(pair) for pair in pairs), default=np.inf)
 
     def _agreement(self, graph: Graph, samples: SampleSet) -> Agreement:
         return agreement(self.graph, graph, samples, executor=self.executor)
@@ -183,14 +184,13 @@ class Quantizer:
         assert self.evaluation is not None  # as check() has it
         plain, data = _uncorrected(best), self.evaluation
         names = self._choices(best)
-        found = search(self._ranked(plain, names), lambda some: self._drop(plain, some, data), budget)
+        found = search(self._ranked(plain, names), lambda some: self._drop(best, some, data), budget)
         if not found.met:
             raise ConversionError(
                 f"the budget of {budget:g} can't be met: the best drop is {found.drops[-1]:.4g}, with "
                 f"{len(found.floats)} of {len(names)} operators left in float ({found.drops[0]:.4g} with none)",
                 hint="Give more --calibrate data or another --method, or take --quantize int16x8 or fp16.",
             )
-        best.corrected &= self._drop(best, frozenset(found.floats), data) <= budget
         if found.floats:
             whole = self._result(best, self._quantised(plain), Found())
             found.why = why(whole, found.floats, Few(data, TRIAL), self.executor)
@@ -221,6 +221,13 @@ class Quantizer:
 def _uncorrected(trial: Trial) -> Trial:
     """The trial without corrections, which a ranking does not need."""
     return Trial(trial.graph, trial.plan, trial.observations, trial.method)
+
+
+def _judged(graph: Graph, output: Value) -> Iterator[str]:
+    yield output.name
+    maker = graph.producer(output)
+    if maker is not None and maker.op == "Softmax" and maker.inputs[0] is not None:
+        yield maker.inputs[0].name
 
 
 def _unknown(observation: Observation) -> tuple[float, float]:

@@ -20,7 +20,7 @@ class Request:
 
     quantize: a mode of scheme.MODES. compress: how weights are stored, as `prune:0.6+palettize:4`. calibrate: a folder
     of images, an .npz or .npy file, or an iterable of dicts. preprocess: how images become inputs (see data.py).
-    method: of observe.METHODS, or auto: what comes out nearest. io: float, int8 or uint8 for inputs and
+    method: of observe.METHODS: how ranges are chosen. io: float, int8 or uint8 for inputs and
     outputs. max_drop: how much worse than the float model it may become (see measure.py), on `evaluate`, by default the
     calibration data. executor: of concurrent.futures, or "dask://HOST:PORT", "processes:N", "threads:N".
     """
@@ -29,7 +29,7 @@ class Request:
     compress: str | None = None
     calibrate: Any = None
     preprocess: str = ""
-    method: str = "auto"
+    method: str = "mse"
     io: str = "float"
     max_drop: float | None = None
     evaluate: Any = None
@@ -41,8 +41,8 @@ class Request:
             raise problem
 
     def _misspelt(self) -> Iterator[ConversionError]:
-        if self.method not in ("auto", *METHODS):
-            yield ConversionError(f"there is no method '{self.method}'", hint=f"Possible: auto, {', '.join(METHODS)}")
+        if self.method not in METHODS:
+            yield ConversionError(f"there is no method '{self.method}'", hint=f"Possible: {', '.join(METHODS)}")
         if self.io not in KINDS:
             yield ConversionError(f"inputs and outputs can't be '{self.io}'", hint=f"Possible: {', '.join(KINDS)}")
         if self.max_drop is not None and not 0 <= self.max_drop <= 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import ml_dtypes
 import numpy as np
@@ -52,7 +52,8 @@ class Scheme:
 
     activations: their type, None where they stay float. dynamic: their grids are measured while the model runs.
     per_channel: weights have a scale for each output channel. block: weights of products that share a scale, 0 for all
-    of a channel. computes: operators whose inputs and outputs are quantised. half: float16 instead.
+    of a channel. smallest: elements that weights have at least to be quantised: where activations stay float, few gain
+    little. computes: operators whose inputs and outputs are quantised.
     """
 
     mode: str
@@ -62,15 +63,11 @@ class Scheme:
     dynamic: bool = False
     per_channel: bool = True
     block: int = 0
+    smallest: int = 1
 
     @property
     def computes(self) -> frozenset[str]:
         return COMPUTES[self.target]
-
-    @property
-    def least(self) -> int:
-        """Elements that weights have at least to be quantised: where activations stay float, few gain little."""
-        return 1 if self.needs_data else SMALLEST
 
     @property
     def needs_data(self) -> bool:
@@ -110,7 +107,8 @@ def scheme(mode: str, target: str) -> Scheme:
     """ConversionError for a mode that the target does not have."""
     if (mode, target) not in _SCHEMES:
         raise ConversionError(f"there is no --quantize {mode} for {target}", hint=f"Possible: {_possible(target)}")
-    return Scheme(mode, target, **_SCHEMES[mode, target])
+    found = Scheme(mode, target, **_SCHEMES[mode, target])
+    return found if found.needs_data else replace(found, smallest=SMALLEST)
 
 
 def _possible(target: str) -> str:
