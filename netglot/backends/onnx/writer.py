@@ -21,6 +21,7 @@ from netglot.ir.versions import signature
 from netglot.passes.dead_code import remove_dead_code
 from netglot.passes.expand_extensions import expand_extensions
 from netglot.passes.pipeline import apply
+from netglot.passes.shared_constants import share_constants
 
 
 def save(
@@ -40,6 +41,7 @@ def save(
     expand_extensions(graph)
     apply(fit_kernels, graph)
     apply(remove_dead_code, graph)  # weights that those replaced
+    apply(share_constants, graph)
     if quantize not in (None, "fp16"):
         raise ConversionError(f"ONNX can't be written with quantize={quantize!r}; only 'fp16' is there")
     if quantize:
