@@ -183,6 +183,8 @@ class Quantizer:
             return Found()
         assert self.evaluation is not None  # as check() has it
         plain, data = _uncorrected(best), self.evaluation
+        if (drop := self._drop(best, frozenset(), data)) <= budget:
+            return Found([], [drop])
         names = self._choices(best)
         found = search(self._ranked(plain, names), lambda some: self._drop(best, some, data), budget)
         if not found.met:
