@@ -19,6 +19,7 @@ from netglot.runtimes.base import Tensor
 
 Item = Mapping[str, Any]  # what one sample holds for every input, as it was given
 Arrays = dict[str, np.ndarray]
+FEW = 64  # samples
 Input = Tensor | Value
 
 
@@ -49,6 +50,20 @@ class Samples:
 
     def __iter__(self) -> Iterator[Arrays]:
         return iter(self._source)
+
+
+class Few:
+    """The first samples of a set, and their labels: enough to compare ways to quantise, and to measure each tensor."""
+
+    def __init__(self, samples: Samples, count: int = FEW) -> None:
+        self._samples, self._count = samples, min(count, len(samples))
+        self.labels = None if samples.labels is None else samples.labels[: self._count]
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Arrays]:
+        return islice(iter(self._samples), self._count)
 
 
 def of_images(data: Any) -> bool:

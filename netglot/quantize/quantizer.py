@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from netglot.ir.graph import Graph, Value
 from netglot.quantize import choose
 from netglot.quantize.budget import Found, search
 from netglot.quantize.correct import correct_biases
-from netglot.quantize.data import Samples, of_images, open_samples
+from netglot.quantize.data import Few, Samples, of_images, open_samples
 from netglot.quantize.equalize import equalize
 from netglot.quantize.insert import insert
 from netglot.quantize.measure import Agreement, agreement, measure
@@ -29,22 +28,7 @@ from netglot.quantize.smooth import channels_to_observe, smooth
 
 Progress = Callable[[str, int, int], None]  # what is being done, samples done, of how many
 
-TRIAL = 64  # samples on which ways to quantise are compared
 RANKING = 8  # samples on which the operators are ranked, each quantised alone
-
-
-class Few:
-    """The first samples of a set, and their labels."""
-
-    def __init__(self, samples: Samples, count: int) -> None:
-        self._samples, self._count = samples, min(count, len(samples))
-        self.labels = None if samples.labels is None else samples.labels[: self._count]
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __iter__(self) -> Iterator[Mapping[str, np.ndarray]]:
-        return islice(iter(self._samples), self._count)
 
 
 @dataclass
@@ -149,7 +133,7 @@ class Quantizer:
         graph = trial.graph.copy()
         insert(graph, self._plan(trial, floats))
         if trial.corrected:
-            few = Few(self._data, TRIAL)
+            few = Few(self._data)
             correct_biases(trial.graph, graph, few, executor=self.executor)
         return graph
 
@@ -169,7 +153,7 @@ class Quantizer:
         """
         pairs = [list(_judged(self.graph, value)) for value in self.graph.outputs]
         names = [name for pair in pairs for name in pair]
-        found = measure(self.graph, graph, names, Few(self._data, TRIAL), executor=self.executor)
+        found = measure(self.graph, graph, names, Few(self._data), executor=self.executor)
         return min((sum(found[name].sqnr for name in pair) / len(pair) for pair in pairs), default=np.inf)
 
     def _agreement(self, graph: Graph, samples: SampleSet) -> Agreement:
@@ -195,7 +179,7 @@ class Quantizer:
             )
         if found.floats:
             whole = self._result(best, self._quantised(plain), Found())
-            found.why = why(whole, found.floats, Few(data, TRIAL), self.executor)
+            found.why = why(whole, found.floats, Few(data), self.executor)
         return found
 
     def _choices(self, best: Trial) -> list[str]:

@@ -12,6 +12,7 @@ from netglot.ir.graph import Graph, Node, Value
 from netglot.passes.integer_grids import Grid
 from netglot.quantize.budget import Found
 from netglot.quantize.choose import FLOAT, Plan, finished, finishes, integer_nodes, layer_axis
+from netglot.quantize.data import Few, Samples
 from netglot.quantize.insert import quantised_weights
 from netglot.quantize.measure import Noise, agreement, measure
 from netglot.quantize.observe import Observation, limits
@@ -37,15 +38,15 @@ class Result:
 
 
 def fill_report(
-    report: QuantizationReport, result: Result, samples: SampleSet | None, executor: Executor | None = None,
+    report: QuantizationReport, result: Result, samples: Samples | None, executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> None:  # fmt: skip
-    """Adds rows to `report`. Without samples nothing is measured: then there are only sizes."""
+    """Adds rows to `report`: tensors are measured on a few samples, outputs on all. Without any there are but sizes."""
     names = _measured(result)
     noises: dict[str, Noise] = {}
     if samples is not None:
-        noises = measure(result.reference, result.quantised, names, samples, executor=executor, progress=progress)
-        report.agreement = agreement(result.reference, result.quantised, samples, executor=executor)
+        noises = measure(result.reference, result.quantised, names, Few(samples), executor=executor)
+        report.agreement = agreement(result.reference, result.quantised, samples, executor=executor, progress=progress)
     report.tensors = list(_tensor_rows(result, noises))
     report.layers = list(_layer_rows(result, noises))
     report.size_before, report.size_after = _bytes(result.reference), _bytes(result.quantised)
