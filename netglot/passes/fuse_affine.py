@@ -13,7 +13,7 @@ import numpy as np
 
 from netglot.ir.graph import Graph, Node, Value
 from netglot.passes.affine import Affine, affine_of, following, rounded, write
-from netglot.passes.match import nodes, only_reader
+from netglot.passes.match import absorb, nodes, only_reader
 
 _LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
@@ -93,11 +93,7 @@ def _fuse_after(graph: Graph, node: Node, blocks: Blocks) -> bool:
         affine = longer[1]
     if len(chain) == 1 or not _rescale(graph, node, blocks, affine):
         return False
-    name = chain[-1].output.name
-    graph.replace_uses(chain[-1].output, node.output)
-    for one in reversed(chain[1:]):
-        graph.remove_node(one)
-    graph.rename(node.output, name)
+    absorb(graph, chain)
     return True
 
 

@@ -12,7 +12,7 @@ from netglot.ir.builder import Builder
 from netglot.ir.graph import Graph, Node
 from netglot.passes.affine import Affine, following
 from netglot.passes.integer_grids import BYTES, DEQUANTIZE, FLOAT, real_constant
-from netglot.passes.match import nodes, only_reader, producer
+from netglot.passes.match import absorb, nodes, only_reader, producer
 
 
 def fuse_quantised(graph: Graph) -> bool:
@@ -32,11 +32,7 @@ def _fuse(graph: Graph, node: Node) -> bool:
     if moved is None or not np.isfinite(np.asarray(offset, np.float32)).all():
         return False
     _write(graph, node, weights, moved, offset if bias is not None or affine.shifts else None)
-    name = chain[-1].output.name
-    graph.replace_uses(chain[-1].output, node.output)
-    for one in reversed(chain[1:]):
-        graph.remove_node(one)
-    graph.rename(node.output, name)
+    absorb(graph, chain)
     return True
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -64,6 +64,16 @@ def supplant(graph: Graph, node: Node, new: Value) -> None:
     graph.replace_uses(node.output, new)
     graph.remove_node(node)
     graph.rename(new, name)
+
+
+def absorb(graph: Graph, chain: Sequence[Node]) -> None:
+    """The first of `chain`, each of which reads the one before it alone, computes what the last did, under its name."""
+    first, last = chain[0].output, chain[-1].output
+    name = last.name
+    graph.replace_uses(last, first)
+    for node in reversed(chain[1:]):
+        graph.remove_node(node)
+    graph.rename(first, name)
 
 
 def leave_out(graph: Graph, inner: Node, node: Node, index: int = 0) -> None:

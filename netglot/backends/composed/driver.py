@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from netglot.backends import lowering
 from netglot.backends.lowering import NotMappedError
-from netglot.ir.builder import Argument, Builder
+from netglot.ir.builder import Builder
 from netglot.ir.graph import Graph, Node, Value
 from netglot.ir.schema import schema
 from netglot.ir.types import is_static
@@ -23,17 +23,11 @@ Condition = Callable[[Node], bool]
 
 
 class Composer(Builder):
-    """A Builder that knows which outputs are due (their types and sizes), and what it has made."""
+    """A Builder that knows which outputs are due: their types and sizes."""
 
     def __init__(self, graph: Graph, outputs: tuple[Value, ...]) -> None:
         super().__init__(graph)
         self.outputs = outputs
-        self.made: list[Value] = []
-
-    def op(self, op: str, inputs: Sequence[Argument], **options: Any) -> Any:
-        result = super().op(op, inputs, **options)
-        self.made += result if isinstance(result, tuple) else (result,)
-        return result
 
 
 ROUNDS = 4  # as deep as compositions are made of operators that are themselves composed
@@ -51,24 +45,21 @@ def composition(
     return registry.add("composed", *ops, instead=instead or {}, open_sizes=open_sizes)
 
 
-def compose(graph: Graph, target: str, keep: set[str] | None = None) -> dict[Node, str]:
-    """Composes what `target` lacks, in place. Returns why it could not, by node.
-
-    `keep`: names of values that are computed and read with more care; what a node that does so is composed of is added.
-    """
+def compose(graph: Graph, target: str) -> dict[Node, str]:
+    """Composes what `target` lacks, in place. Returns why it could not, by node."""
     refused: dict[Node, str] = {}
     for _ in range(ROUNDS):
-        if not apply(lambda part: _compose(part, target, refused, keep or set()), graph):
+        if not apply(lambda part: _compose(part, target, refused), graph):
             break
         run(graph, [remove_dead_code, fold_constants, tidy, remove_dead_code])
     return refused
 
 
-def _compose(graph: Graph, target: str, refused: dict[Node, str], keep: set[str]) -> bool:
-    return any([_replace(graph, node, target, refused, keep) for node in graph.nodes() if node not in refused])
+def _compose(graph: Graph, target: str, refused: dict[Node, str]) -> bool:
+    return any([_replace(graph, node, target, refused) for node in graph.nodes() if node not in refused])
 
 
-def _replace(graph: Graph, node: Node, target: str, refused: dict[Node, str], keep: set[str]) -> bool:
+def _replace(graph: Graph, node: Node, target: str, refused: dict[Node, str]) -> bool:
     operator = _chosen(node, target)
     if operator is None:
         return False

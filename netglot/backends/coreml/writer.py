@@ -58,8 +58,7 @@ def save(
     lower_control(graph, MOST_STEPS, select=True)
     prepare_weights(graph)
     known = set(graph.nodes())
-    full_values = set(keep)
-    refused = compose(graph, "coreml", full_values)
+    refused = compose(graph, "coreml")
     kept = {*keep, *_composed(graph, keep, known)}
     _warn_of_open(graph)
     with quiet():
