@@ -40,13 +40,9 @@ def _down(graph: Graph, node: Node) -> bool:
         made = g.op(node.op, inputs, outputs=len(node.outputs), **node.attributes)
         moved = [made] if len(node.outputs) == 1 else list(made)
         reals = [g.op(DEQUANTIZE, [q, *maker.inputs[1:]], **maker.attributes) for q in moved]
-    names = [value.name for value in node.outputs]
     for old, new in zip(node.outputs, reals, strict=True):
         new.shape = old.shape
-        graph.replace_uses(old, new)
-    graph.remove_node(node)
-    for name, new in zip(names, reals, strict=True):
-        graph.rename(new, name)
+    supplant(graph, node, *reals)
     discard(graph, maker)
     return True
 

@@ -55,15 +55,17 @@ def bypass(graph: Graph, node: Node, x: Value) -> bool:
     return True
 
 
-def supplant(graph: Graph, node: Node, new: Value) -> None:
-    """`new`, which an operator computes anew, takes the place of the output of `node`, with its name; the node goes.
+def supplant(graph: Graph, node: Node, *new: Value) -> None:
+    """`new`, which operators compute anew, take the places of the first outputs of `node`, with their names; it goes.
 
     A name always stands for the same numbers, before a pass and after it: that is what bisecting relies on.
     """
-    name = node.output.name
-    graph.replace_uses(node.output, new)
+    names = [value.name for value in node.outputs]
+    for old, value in zip(node.outputs, new, strict=False):
+        graph.replace_uses(old, value)
     graph.remove_node(node)
-    graph.rename(new, name)
+    for name, value in zip(names, new, strict=False):
+        graph.rename(value, name)
 
 
 def absorb(graph: Graph, chain: Sequence[Node]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from netglot.ir.builder import Builder
 from netglot.ir.graph import Graph, Node, Value
-from netglot.passes.match import bypass, nodes, producer
+from netglot.passes.match import bypass, nodes, producer, supplant
 from netglot.passes.quantised_constants import DEQUANTIZE, QUANTIZE
 
 _MOVES = (
@@ -97,13 +97,9 @@ def _real(g: Builder, level: np.ndarray, grid: Grid) -> Value:
 
 
 def _supplant(graph: Graph, node: Node, new: Sequence[Value]) -> None:
-    names = [value.name for value in node.outputs]
     for old, value in zip(node.outputs, new, strict=True):
         value.shape = old.shape
-        graph.replace_uses(old, value)
-    graph.remove_node(node)
-    for value, name in zip(new, names, strict=True):
-        graph.rename(value, name)
+    supplant(graph, node, *new)
 
 
 def _join(graph: Graph, node: Node) -> bool:

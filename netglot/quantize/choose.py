@@ -164,10 +164,9 @@ def plan(
 ) -> Plan:
     """The grids of `graph` from what was observed; `limits` says which range of an observation they cover."""
     nodes = integer_nodes(graph, scheme, floats)
-    layers = [node.name for node in nodes if layer_axis(node) is not None]
-    if scheme.activations is None or scheme.dynamic:
-        return Plan(scheme, {}, layers)
-    made = Plan(scheme, {}, layers)
+    made = Plan(scheme, layers=[node.name for node in nodes if layer_axis(node) is not None])
+    if not scheme.needs_data:
+        return made
     for group in groups(graph, scheme, nodes):
         grid = _grid_of_group(graph, group, scheme, observations, limits)
         made.grids |= {value.name: grid for value in group}

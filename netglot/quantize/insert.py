@@ -36,15 +36,14 @@ class _Inserter:
 
     def layer(self, node: Node) -> None:
         x, w = node.inputs[:2]
-        scheme = self.plan.scheme
         assert x is not None
         assert w is not None
         grid = self.plan.grids.get(x.name)
         bias = node.input(2)
-        quantised = quantised_weights(node, scheme, grid)
+        quantised = quantised_weights(node, self.plan.scheme, grid)
         with self.g.at(node.origin):
             inputs = [self._activation(x), self._weights(w, quantised), *node.inputs[2:]]
-            if bias is not None and grid is not None and scheme.activations is not None and grid.dtype.itemsize == 1:
+            if bias is not None and grid is not None and grid.dtype.itemsize == 1:
                 inputs[2] = self._bias(bias, np.float32(grid.scale) * quantised.scale)
         self.graph.set_inputs(node, inputs)
 
@@ -102,9 +101,9 @@ class _Inserter:
                 self.graph.swap_names(x, real)
             self.graph.rename(x, self.graph.unique_name(f"{name}/unquantized"))
         maker = self.graph.producer(x)
-        with self.g.at(maker.origin if maker else self.g.origin):
-            parameters = grid.constants(self.g)
         origin = maker.origin if maker else self.g.origin
+        with self.g.at(origin):
+            parameters = grid.constants(self.g)
         self.graph.add_node(Node(QUANTIZE, [x, *parameters], [q], origin=origin))
         self.graph.add_node(Node(DEQUANTIZE, [q, *parameters], [real], origin=origin))
 
