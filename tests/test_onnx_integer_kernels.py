@@ -50,11 +50,11 @@ class Net:
     def scale(self, *shape: int) -> np.ndarray:
         return self.rng.uniform(0.001, 0.002, shape).astype(np.float32)
 
-    def conv(self, x: Any, **attributes: Any) -> Any:
+    def conv(self, x: Any, filters: int = 8, **attributes: Any) -> Any:
         """ONNX Runtime takes a bias only where its scale is the product of the others."""
-        w = self.weights(8, 8 // attributes.get("group", 1), 3, 3, axis=0)
+        w = self.weights(filters, 8 // attributes.get("group", 1), 3, 3, axis=0)
         scales = [self.g.graph.producer(value).inputs[1].array for value in (x, w)]  # type: ignore[union-attr]
-        bias = self.rng.integers(-2000, 2000, 8).astype(np.int32)
+        bias = self.rng.integers(-2000, 2000, filters).astype(np.int32)
         real = self.g.DequantizeLinear(bias, scales[0] * scales[1], axis=0)
         return self.g.Conv(x, w, real, pads=(1,) * 4, **attributes)
 
@@ -182,6 +182,19 @@ def test_biases_of_another_scale(op: str, tmp_path: Path) -> None:
     bias = net.g.DequantizeLinear(np.arange(-400, 400, 100, dtype=np.int32), np.float32(1e-3))
     y = net.g.op(op, [net.x, w, bias], **({"transB": 1} if op == "Gemm" else {}))
     assert written(net.graph(net.pair(y, 0.005)), tmp_path / "net.onnx") == {"QLinearConv" if op == "Conv" else "QGemm"}
+
+
+@pytest.mark.parametrize("filters", [8, 64])
+def test_many_scales_of_biases_are_not_stored(filters: int, tmp_path: Path) -> None:
+    net = Net()
+    path = tmp_path / "net.onnx"
+    assert written(net.graph(net.pair(net.conv(net.x, filters))), path) == {"QLinearConv"}
+    model = onnx.load(path).graph
+    assert ("Mul" in [node.op_type for node in model.node]) == (filters == 64)
+    vectors = [item for item in model.initializer if list(item.dims) == [filters]]
+    assert len(vectors) == (2 if filters == 64 else 3), "biases, scales of weights and, if few, scales of biases"
+    again = run(netglot.load(path), COMMON)
+    assert "Mul" not in [node.op for node in again.nodes()], "they are known again when the file is read"
 
 
 @pytest.mark.parametrize("make", [models.resnet, models.attention], ids=lambda make: make.__name__)

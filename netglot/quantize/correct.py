@@ -189,11 +189,11 @@ def _moved(g: Builder, layer: _Layer, error: np.ndarray) -> tuple[Value, np.ndar
     old = layer.holder.input(layer.index)
     found = _steps_of(g.graph, old) if old is not None else None
     steps, size = found or (np.zeros(error.shape), _step_size(g.graph, layer.node, error.size))
-    name = f"{old.name if old is not None else layer.twin.name + '/bias'}/corrected"
+    name = f"{layer.twin.name}/bias" if old is None else old.name.removesuffix("/dequantized")
     if not np.all(size > 0):
         return g.constant((steps + error).astype(layer.node.output.dtype), name=name), np.zeros(error.shape)
-    moved = np.clip(np.rint(steps + error / size), STEPS.min, STEPS.max)
-    inputs = [g.constant(moved.astype(np.int32), name=name), g.constant(size.astype(np.float32), name=f"{name}/scale")]
+    moved = np.clip(np.rint(steps + error / size), STEPS.min, STEPS.max).astype(np.int32)
+    inputs = [g.constant(moved, name=f"{name}/quantized"), g.constant(size.astype(np.float32), name=f"{name}/scale")]
     axis: dict[str, Any] = {"axis": 0} if size.ndim else {}
     bias: Value = g.op(DEQUANTIZE, inputs, name=f"{name}/dequantized", **axis)
     return bias, error - (moved - steps) * size

@@ -21,6 +21,7 @@ from netglot.passes.quantised_limits import drop_implied_limits
 from netglot.passes.quantised_moves import Grid, grid_of
 
 INT8, UINT8 = np.dtype(np.int8), np.dtype(np.uint8)
+MANY = 40  # scales that take more than the operator which computes them
 _KERNELS = ("Add", "Conv", "Gemm", "MatMul", "Mul")  # of integers, that limits may follow
 _MEETING = (
     "Add",
@@ -40,7 +41,7 @@ def fit_kernels(graph: Graph) -> bool:
     """The rewrites, in order. Graphs without pairs stay as they are."""
     steps = (
         multiply_integers, drop_implied_limits, pool_means, count_from_unsigned, limit_integers, pad_integers,
-        real_biases, lay_out_weights,
+        real_biases, derive_bias_scales, lay_out_weights,
     )  # fmt: skip
     return any([step(graph) for step in steps])
 
@@ -192,6 +193,30 @@ def _real_bias(graph: Graph, node: Node) -> bool:
     arrays = [None if value is None else value.array for value in bias.inputs]
     data = compute(DEQUANTIZE, *arrays, **bias.attributes)
     graph.set_inputs(node, [*node.inputs[:2], graph.add_constant(data, f"{node.name}/bias")])
+    return True
+
+
+def derive_bias_scales(graph: Graph) -> bool:
+    """The scales of biases, where there are many -> Mul of those of input and weights, which the file holds anyway.
+
+    Per channel they take as much as the biases. Runtimes fold constants when they load a network, before they look for
+    pairs: ONNX Runtime 1.16 and 1.31 make the same kernels of it.
+    """
+    return any([_derive_scale(graph, node) for node in nodes(graph, "Conv", "Gemm")])
+
+
+def _derive_scale(graph: Graph, node: Node) -> bool:
+    makers = [producer(graph, node.input(i), DEQUANTIZE) for i in range(3)]
+    scales = [maker.inputs[1] for maker in makers if maker is not None]
+    known = [scale for scale in scales if scale is not None and scale.is_constant]
+    if len(known) < 3 or known[2].array.size < MANY:
+        return False
+    x, w, bias = known
+    if not np.array_equal(x.array * w.array, bias.array):
+        return False
+    g = Builder(graph)
+    with g.at(node.origin):
+        graph.replace_uses(bias, g.op("Mul", [x, w], name=f"{bias.name}/product"))
     return True
 
 
