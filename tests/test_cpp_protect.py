@@ -172,7 +172,7 @@ def test_a_crash_report_is_read_with_the_map() -> None:
     netglot, run, data, model = (names[name] for name in ("netglot", "run", "data", "model"))
     report = f"#0 0x00007f1200000123 in {netglot}::{run}(float*) at {model}.cpp:12 of {data}, x123456789012345"
     wanted = "#0 0x00007f1200000123 in netglot::run(float*) at model.cpp:12 of data, x123456789012345"
-    assert unmap(report, names) == wanted
+    assert unmap(report, sources(names)) == wanted
     assert unmap(report, read_map(map_text(names, {"data": data}))) == wanted
 
 
@@ -181,15 +181,16 @@ def test_mangled_symbols_can_be_read_after_the_map() -> None:
     names = Names(SALT)
     ours, conv = names["netglot"], names["conv"]
     symbol = f"_ZN{len(ours)}{ours}{len(conv)}{conv}ILl12EEEvPKf"
-    assert unmap(symbol, names) == "_ZN7netglot4convILl12EEEvPKf"
-    shown = subprocess.run(["c++filt", unmap(symbol, names)], capture_output=True, text=True, check=True).stdout
+    assert unmap(symbol, sources(names)) == "_ZN7netglot4convILl12EEEvPKf"
+    command = ["c++filt", unmap(symbol, sources(names))]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert shown.strip() == "void netglot::conv<12l>(float const*)"
 
 
 def test_a_name_that_was_made_of_a_protected_one_is_read() -> None:
     names = Names(SALT)
     weights = names[f"{names['my net']}_weights"]
-    assert unmap(weights, names) == "my net_weights"
+    assert unmap(weights, sources(names)) == "my net_weights"
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"names": 1, "tensors": {}}', "\x00"])
@@ -244,7 +245,7 @@ def test_a_hidden_graph_computes_the_same(graph: Graph, salt: bytes) -> None:
     from netglot.runtimes.onnxruntime import OnnxRuntime
 
     feed, wanted = graphs.feed(graph), OnnxRuntime(graph).run(graphs.feed(graph))
-    names = hide(graph, salt)
+    _, names = hide(graph, salt)
     graph.check()
     found = OnnxRuntime(graph).run({names[name]: value for name, value in feed.items()})
     assert {name: value.tobytes() for name, value in found.items()} == {
@@ -328,8 +329,8 @@ def run(built: Built, names: dict[str, str], work: Path, *arguments: str) -> dic
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (work / "in.npy").unlink()
-    sources = {new: name for name, new in names.items()}
-    return {sources.get(path.stem, path.stem): path.read_bytes() for path in work.glob("*.npy")}
+    known = sources(names)
+    return {known.get(path.stem, path.stem): path.read_bytes() for path in work.glob("*.npy")}
 
 
 @pytest.fixture(scope="module")
@@ -357,7 +358,12 @@ def other(home: Path) -> Built:
 
 
 def names_of(built: Built) -> dict[str, str]:
-    return read_map(built.folder.with_name(built.folder.name + ".map.json").read_text())
+    return sources(read_map(built.folder.with_name(built.folder.name + ".map.json").read_text()))
+
+
+def sources(names: dict[str, str]) -> dict[str, str]:
+    """The other way round: protected name -> name, or back."""
+    return {new: name for name, new in names.items()}
 
 
 def test_a_protected_model_computes_the_same_bits(plain: Built, hidden: Built, tmp_path: Path) -> None:
@@ -411,7 +417,7 @@ def test_two_salts_permute_and_merge_the_layers(hidden: Built, other: Built) -> 
 
     def layers(built: Built) -> str:
         names = names_of(built)
-        return unmap((built.folder / f"{names['layers']}.h").read_text(), names)
+        return unmap((built.folder / f"{names['layers']}.h").read_text(), sources(names))
 
     assert layers(hidden) != layers(other)
     assert layers(hidden).count(" layer_") < layers(hidden).count("run.buffer")
@@ -429,7 +435,7 @@ def test_a_protected_folder_says_nothing_either(hidden: Built) -> None:
 
 
 def test_the_owner_reads_symbols_with_the_map(hidden: Built) -> None:
-    shown = unmap("\n".join(hidden.symbols("-C")), names_of(hidden))
+    shown = unmap("\n".join(hidden.symbols("-C")), sources(names_of(hidden)))
     assert "::Model::run(" in shown
     assert "netglot::Options const&" in shown
 
@@ -449,6 +455,26 @@ def test_the_runtime_knows_a_protected_model_by_the_names_of_its_source(tmp_path
     wanted = CompiledCpp(tmp_path / "plain", flags, cache=tmp_path).run(graphs.feed(secret_net()))
     assert list(found) == list(wanted)
     assert all(np.allclose(found[name], wanted[name], rtol=1e-4, atol=1e-6) for name in wanted)
+
+
+def test_tensors_that_are_called_like_names_of_the_code_do_not_become_the_same(tmp_path: Path) -> None:
+    from netglot.runtimes.onnxruntime import OnnxRuntime
+
+    g = Builder(Graph("Model"))
+    x = g.graph.add_input("inputs", np.dtype(np.float32), (2, 3))
+    for i, name in enumerate(["run", "parallel", "netglot", "Run", "plan", "layers", "constant", "buffer"]):
+        x = g.Tanh(g.Add(x, g.graph.add_constant(np.linspace(-i, 1, 6, dtype=np.float32).reshape(2, 3), name)))
+    g.graph.rename(x, "outputs")
+    g.graph.outputs = [x]
+    feed = graphs.feed(g.graph)
+    wanted = OnnxRuntime(g.graph).run(feed)
+    save(g.graph, tmp_path / "hidden", protect=True)
+    map_file = tmp_path / "hidden.map.json"
+    model = CompiledCpp(tmp_path / "hidden", ["-O0", "-DNETGLOT_ONLY=0"], cache=tmp_path, names=map_file)
+    assert np.allclose(model.run(feed)["outputs"], wanted["outputs"], rtol=1e-5)
+    tensors, ours = (json.loads(map_file.read_text())[part]["run"] for part in ("tensors", "names"))
+    assert tensors != ours
+    assert unmap(f"{tensors} {ours}", read_map(map_file.read_text())) == "run run"
 
 
 def test_an_error_speaks_of_the_names_of_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -488,7 +514,7 @@ def test_every_header_compiles_protected(target: str, tmp_path: Path) -> None:
     flags = [flag.replace("NETGLOT_LEVEL", names["NETGLOT_LEVEL"]) for flag in flags]
     source = tmp_path / f"{names['all']}.cpp"
     done = subprocess.run([compiler, *flags, *COMPILE, str(source)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, unmap(done.stderr[-3000:], names)
+    assert done.returncode == 0, unmap(done.stderr[-3000:], sources(names))
 
 
 COMPILE = ["-std=c++17", "-O0", *STRICT, "-fsyntax-only"]

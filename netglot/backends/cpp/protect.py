@@ -366,25 +366,25 @@ def protected(texts: Mapping[str, str], names: Names, others: Iterable[str] = ()
 
 def map_text(names: Names, tensors: Mapping[str, str]) -> str:
     """The map file, as JSON: who has it can read what is protected. `tensors`: those of `names` that are no code."""
-    others = {name: new for name, new in names.items() if name not in tensors}
+    hidden = set(tensors.values())
+    others = {name: new for name, new in names.items() if new not in hidden}
     return json.dumps({"salt": names.salt.hex(), "tensors": dict(tensors), "names": others}, indent=1) + "\n"
 
 
 def read_map(text: str) -> dict[str, str]:
-    """Name -> protected name, of a map file's text. ConversionError if it is none."""
+    """Protected name -> name, of a map file's text. ConversionError if it is none."""
     try:
         content = json.loads(text)
-        return {str(name): str(new) for part in ("names", "tensors") for name, new in content[part].items()}
+        return {str(new): str(name) for part in ("names", "tensors") for name, new in content[part].items()}
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise ConversionError(f"this is no map of protected names: {error}") from None
 
 
-def unmap(text: str, names: Mapping[str, str]) -> str:
-    """`text` (a crash report, a list of symbols) with the names of the source, which `names` maps to protected ones.
+def unmap(text: str, sources: Mapping[str, str]) -> str:
+    """`text` (a crash report, a list of symbols) with the names of the source, which `sources` has for protected ones.
 
     Within a mangled symbol, the length before a name is set right too, so that c++filt can read it afterwards.
     """
-    sources = {new: name for name, new in names.items()}
 
     def restored(match: re.Match[str]) -> str:
         length, name = match[1], sources.get(match[2].lower())
@@ -401,10 +401,11 @@ def unmap(text: str, names: Mapping[str, str]) -> str:
 # ------------------------------------------------------------------- the graph
 
 
-def hide(graph: Graph, salt: bytes) -> Names:
+def hide(graph: Graph, salt: bytes) -> tuple[Names, dict[str, str]]:
     """Permutes the nodes, and gives the graph and its values protected names, so that none of theirs is ever written.
 
-    Returns name -> protected name.
+    Returns the table for the names of the code, in which those of the graph are taken, and name -> protected name of
+    the graph's: a tensor that is called like something of ours must not become the same.
     """
     names, nodes = Names(salt), graph.nodes()
     places = {node: i for i, node in enumerate(nodes)}
@@ -412,17 +413,19 @@ def hide(graph: Graph, salt: bytes) -> Names:
         {places[x] for value in graph.nx.predecessors(node) for x in graph.nx.predecessors(value)} for node in nodes
     ]
     graph.set_order(permute(nodes, needed, salt))
+    tensors = {name: names[f"tensor {name}"] for name in (graph.name, *(value.name for value in graph.values()))}
     for value in list(graph.values()):
-        graph.rename(value, names[value.name])
-    graph.name = names[graph.name]
-    return names
+        graph.rename(value, tensors[value.name])
+    graph.name = tensors[graph.name]
+    return names, tensors
 
 
-def unhidden(error: ConversionError, names: Mapping[str, str]) -> ConversionError:
+def unhidden(error: ConversionError, tensors: Mapping[str, str]) -> ConversionError:
     """The same error, with the names that its reader knows."""
+    sources = {new: name for name, new in tensors.items()}
 
     def known(problem: Problem) -> Problem:
-        return replace(problem, what=unmap(problem.what, names), hint=unmap(problem.hint, names))
+        return replace(problem, what=unmap(problem.what, sources), hint=unmap(problem.hint, sources))
 
     return type(error)([known(problem) for problem in error.problems])
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 from itertools import accumulate
+from math import prod
 from pathlib import Path
 from typing import Literal
 
@@ -29,7 +30,7 @@ from netglot.backends.lowering import NotMappedError
 from netglot.backends.sides import wanted
 from netglot.errors import ConversionError, Problem
 from netglot.ir import types
-from netglot.ir.graph import Graph, Value
+from netglot.ir.graph import Graph, Node, Value
 from netglot.passes.control import lower_control
 from netglot.passes.dead_code import remove_dead_code
 from netglot.passes.decompress import decompress
@@ -41,6 +42,7 @@ from netglot.passes.pipeline import CHANNELS_LAST, Pass, run, tidy
 from netglot.passes.widen import BRAIN, HALF, widen
 
 WEIGHTS = "weights.bin"
+MOST_THREADS = 64
 WEIGHTS_ARRAY = "weights_array.h"  # which the CMakeLists.txt makes of them for compilers without .incbin
 
 
@@ -80,7 +82,7 @@ PASSES: list[Pass] = [
 
 
 def save(
-    graph: Graph, path: Path, *, threads: int = 1, exact: bool = False, encrypt: Path | None = None,
+    graph: Graph, path: Path, *, threads: int = 1, exact: bool = False, encrypt: str | Path | None = None,
     protect: bool = False, salt: str | None = None, map_file: Path | None = None,
     quantize: Literal["fp16", "int8"] | None = None, compress: Literal["lossless"] | None = None,
     keep: Collection[str] = (),
@@ -101,7 +103,8 @@ def save(
     ConversionError where a shape is not known or C++ has not the type of an input or output; UnsupportedError with
     every node that can't be written.
     """
-    key = read_key(encrypt) if encrypt else None
+    _check_options(threads, protect, salt)
+    key = read_key(Path(encrypt)) if encrypt is not None else None
     lower_control(graph, MOST_STEPS, select=True, recurrent=False)
     io_scales = [scale_of(graph, value) for value in (*graph.inputs, *graph.outputs)]  # before the passes take them in
     has_halves = any(value.is_constant and value.dtype == HALF for value in graph.values())
@@ -111,8 +114,7 @@ def save(
     refused = compose(graph, "cpp")
     _check_types(graph)
     run(graph, PASSES)
-    names = hide(graph, salt.encode() if salt else os.urandom(32)) if protect else None
-    tensors = dict(names or {})
+    names, tensors = hide(graph, _bytes(salt)) if protect else (None, {})
     m = CppBuilder(graph, threads, exact, quantize, has_halves, compress is not None, scales)
     try:
         lowering.lower(graph, "cpp", m.add, refused)
@@ -135,6 +137,19 @@ def save(
     return len(graph.nodes())
 
 
+def _check_options(threads: int, protect: bool, salt: str | None) -> None:
+    if not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS:
+        raise ConversionError(f"threads are a number from 1 to {MOST_THREADS}, not {threads!r}")
+    if salt is not None and not protect:
+        raise ConversionError("a salt is for the names of a protected model, and this one is not to be protected")
+    if salt == "":
+        raise ConversionError("the salt is empty", hint="Leave it out, and it is random.")
+
+
+def _bytes(salt: str | None) -> bytes:
+    return os.urandom(32) if salt is None else salt.encode("utf-8", "surrogatepass")
+
+
 def _runtime() -> dict[str, str]:
     """File name -> text of the headers that are the same for all models."""
     sources = resources.files("netglot.backends.cpp").joinpath("runtime").iterdir()
@@ -151,6 +166,7 @@ def _check_types(graph: Graph) -> None:
     inputs = [value for value in graph.inputs if value in unknown]
     problems = [_unknown_shape(graph, value) for value in inputs or unknown[:1]]
     problems += [problem for value in (*graph.inputs, *graph.outputs) for problem in _unknown_type(value)]
+    problems += [] if unknown else [problem for node in graph.nodes() for problem in _wrong_reshape(node)]
     if problems:
         raise ConversionError(problems)
 
@@ -161,6 +177,16 @@ def _unknown_shape(graph: Graph, value: Value) -> Problem:
     if maker is None:
         return Problem(what, hint="Give the shape of every input: --input NAME:1x3x224x224")
     return Problem(what, maker.origin, hint="Sizes that the data decide stay open in ONNX, TFLite and Core ML.")
+
+
+def _wrong_reshape(node: Node) -> list[Problem]:
+    """A Reshape to another number of elements, as where --batch changes a size that the source has written into the
+    shape: inference takes the shape as it is, and the code would read beyond its input."""
+    x = node.inputs[0] if node.op == "Reshape" else None
+    if x is None or prod(x.sizes) == prod(node.output.sizes):
+        return []
+    what = f"Reshape: {types.text(x.shape)} can't become {types.text(node.output.shape)}"
+    return [Problem(what, node.origin, hint="The model may be for the sizes alone that it was saved with.")]
 
 
 def _unknown_type(value: Value) -> list[Problem]:
