@@ -13,12 +13,20 @@ from netglot.errors import ConversionError, Origin
 
 def require_free(path: Path, force: bool) -> None:
     """Raises ConversionError unless `path` can be written: its folder is there, and nothing is lost without `force`."""
-    if not path.name:
+    if path.name in ("", ".."):
         raise ConversionError("the output needs a name of its own", Origin(str(path)))
     if path.exists() and not force:
         raise ConversionError("it exists already", Origin(str(path)), "Say --force to replace it.")
+    if path.is_dir() and not _is_output(path):
+        hint = "Only folders that netglot wrote are replaced: remove it yourself, or choose another name."
+        raise ConversionError("it is a folder of something else", Origin(str(path)), hint)
     if not path.parent.is_dir():
         raise ConversionError("there is no such folder", Origin(str(path.parent)))
+
+
+def _is_output(folder: Path) -> bool:
+    """Whether it is a folder of C++ or a Core ML package, or empty: then nothing of the user's is lost."""
+    return any((folder / name).exists() for name in ("interface.json", "Manifest.json")) or not any(folder.iterdir())
 
 
 @contextmanager
@@ -45,9 +53,9 @@ def _move(item: Path, place: Path) -> None:
     if place.exists():
         place.rename(old)
     item.rename(place)
-    if old.is_dir():
+    if old.is_dir() and not old.is_symlink():
         shutil.rmtree(old)
-    elif old.exists():
+    elif old.exists() or old.is_symlink():
         old.unlink()
 
 

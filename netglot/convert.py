@@ -95,11 +95,17 @@ def _target(
     """Raises ConversionError, before any work is done, for what can't be written."""
     chosen = formats.get(target_format) if target_format else formats.detect(Path(path))
     chosen.require_writer()
-    asked = {name: value for name, value in options.items() if value and (name, value) != ("threads", 1)}
+    asked = {name: value for name, value in options.items() if _is_asked(name, value)}
     unknown = [name for name in asked if name not in chosen.options]
     if unknown:
         raise ConversionError(f"{chosen.title} has no option {', '.join(unknown)}")
     return Target(Path(path), chosen, io_layout, request_of(chosen, shrinking), asked, progress)
+
+
+def _is_asked(name: str, value: Any) -> bool:
+    """Whether it is more than what the command line gives where an option is not said. What is empty is asked for, too:
+    no key file must not mean no encryption."""
+    return value is not None and value is not False and (name, value) != ("threads", 1)
 
 
 def _from_memory(function: F) -> F:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import netglot
 from netglot.backends.cpp import save
 from netglot.cli import main
 from netglot.errors import ConversionError
@@ -104,6 +106,23 @@ def test_an_output_folder_that_is_a_file_is_refused_or_replaced(flags: list[str]
     assert [path.name for path in tmp_path.iterdir()] == ["digits_cpp"]
 
 
+def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "thesis.txt").write_text("precious")
+    code, output = convert("-o", tmp_path / "work", "--to", "cpp", "--no-verify", "--force")
+    assert code == 2
+    assert "a folder of something else" in output
+    assert (tmp_path / "work" / "thesis.txt").read_text() == "precious"
+    (tmp_path / "work" / "thesis.txt").unlink()
+    (tmp_path / "link").symlink_to(tmp_path / "work")
+    for _ in range(2):  # an empty folder, then one of ours; the link is replaced, not what it leads to
+        code, output = convert("-o", tmp_path / "link", "--to", "cpp", "--no-verify", "--force")
+        assert code == 0, output
+        assert (tmp_path / "link" / "model.h").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "work"]
+    assert not list((tmp_path / "work").iterdir())
+
+
 def test_a_map_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "digits_cpp.map.json").write_text("precious")
     code, output = convert("-o", tmp_path / "digits_cpp", "--no-verify", "--protect")
@@ -117,6 +136,47 @@ def test_options_of_cpp_are_refused_for_other_targets(tmp_path: Path) -> None:
     code, output = convert("-o", tmp_path / "digits.onnx", "--protect")
     assert code == 2
     assert "ONNX has no option protect" in output
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("flags", "part"), [
+    (["--salt", "s"], "not to be protected"), (["--protect", "--salt", ""], "the salt is empty"),
+    (["-o", "..", "--force"], "name of its own"),
+])  # fmt: skip
+def test_flags_that_would_do_nothing_or_harm(
+    flags: list[str], part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    code, output = convert("-o", "digits_cpp", "--to", "cpp", "--no-verify", *flags)
+    assert code == 2
+    assert part in output
+    assert [path.name for path in tmp_path.rglob("*")] == ["here"]
+
+
+@pytest.mark.parametrize("options", [{"threads": 0}, {"threads": 65}, {"threads": "2"}, {"encrypt": ""}])
+def test_options_that_mean_nothing_are_refused_in_python_too(options: dict[str, Any], tmp_path: Path) -> None:
+    g = Builder(Graph("net"))
+    g.graph.outputs = [g.Relu(g.graph.add_input("x", np.dtype(np.float32), (2, 3)))]
+    with pytest.raises(ConversionError, match=r"threads are a number|can't read the key"):
+        netglot.save(g.graph, tmp_path / "net_cpp", **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_key_file_may_be_given_as_text(tmp_path: Path) -> None:
+    g = Builder(Graph("net"))
+    g.graph.outputs = [g.Relu(g.graph.add_input("x", np.dtype(np.float32), (2, 3)))]
+    (tmp_path / "key").write_bytes(bytes(32))
+    netglot.save(g.graph, str(tmp_path / "net_cpp"), encrypt=str(tmp_path / "key"))
+    assert "Options::key is needed" in (tmp_path / "net_cpp" / "model.h").read_text()
+
+
+def test_a_reshape_to_another_number_of_elements_is_refused(tmp_path: Path) -> None:
+    g = Builder(Graph("net"))
+    x = g.graph.add_input("x", np.dtype(np.float32), (3, 8))
+    g.graph.outputs = [g.Relu(g.Reshape(g.Relu(x), np.array([1, 64])))]
+    with pytest.raises(ConversionError, match="3x8 can't become 1x64"):
+        save(g.graph, tmp_path / "net_cpp")
     assert not list(tmp_path.iterdir())
 
 
