@@ -1,4 +1,4 @@
-"""The range, and peaks and means of the channels, of a tensor over many samples: what is merged in the first pass."""
+"""The range, histogram, and peaks and means of the channels, of a tensor over many samples: what is merged."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from netglot.errors import ConversionError
 from netglot.ir import types
+from netglot.quantize.histogram import Histogram
 
 KEPT = 4096  # samples whose own ranges are remembered: the last ones
 
@@ -27,6 +28,7 @@ class Extent:
     peaks: np.ndarray | None = None
     sums: np.ndarray | None = None
     counts: np.ndarray | None = None
+    histogram: Histogram | None = None
 
 
 def as_float(name: str, array: np.ndarray) -> np.ndarray:
@@ -35,6 +37,19 @@ def as_float(name: str, array: np.ndarray) -> np.ndarray:
     if array.dtype.kind in "biuO":
         raise ConversionError(f"only tensors of floats have ranges: '{name}' {types.name_of(array.dtype)}")
     return array.astype(np.float32)
+
+
+def add_sample(
+    extents: dict[str, Extent], name: str, array: np.ndarray, axis: int | None, is_counted: bool
+) -> None:  # fmt: skip
+    """What one more sample says of a tensor: its range, the channels along `axis`, and counts where asked for."""
+    array = as_float(name, array)
+    part = extent(name, array, axis)
+    if is_counted and name not in extents:
+        part.histogram = Histogram()
+    merge(extents, {name: part})
+    if (histogram := extents[name].histogram) is not None:
+        histogram.add(array[np.isfinite(array)] if part.nonfinite else array, part.low, part.high)
 
 
 def extent(name: str, array: np.ndarray, axis: int | None) -> Extent:
@@ -87,6 +102,8 @@ def _add(name: str, part: Extent, other: Extent) -> None:
     part.count += other.count
     part.nonfinite += other.nonfinite
     part.lows, part.highs = (part.lows + other.lows)[-KEPT:], (part.highs + other.highs)[-KEPT:]
+    if part.histogram is not None and other.histogram is not None:
+        part.histogram.merge(other.histogram)
     if part.peaks is None or part.sums is None or part.counts is None:
         return
     assert other.peaks is not None and other.sums is not None and other.counts is not None  # noqa: PT018

@@ -1,17 +1,15 @@
-"""What the tensors of a graph hold on the calibration data: ranges, histograms and channels, in streaming passes.
+"""What the tensors of a graph hold on the calibration data: ranges, histograms and channels, in one streaming pass.
 
-The first pass finds the ranges, the second counts into histograms whose edges the first one fixed. Samples are reduced
-in chunks that are the same whoever computes them and merged in their order (see run.py), so that every number, bit for
-bit, does not depend on the executor.
+Samples are reduced in chunks that are the same whoever computes them and merged in their order (see run.py), so that
+every number, bit for bit, does not depend on the executor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
 import numpy as np
 
@@ -19,14 +17,12 @@ from netglot.errors import ConversionError
 from netglot.ir import types
 from netglot.ir.graph import Graph
 from netglot.quantize import ranges
-from netglot.quantize.extents import Extent, as_float, extent, merge
-from netglot.quantize.histogram import BINS, Histogram, count
+from netglot.quantize.extents import Extent, add_sample, merge
+from netglot.quantize.histogram import Histogram
 from netglot.quantize.run import Chunk, Progress, SampleSet, reduce_samples
 
 PERCENTILE = 99.999
 DECAY = 0.9
-
-T = TypeVar("T")
 
 METHODS = ("minmax", "moving-average", "percentile", "mse", "kl")
 COUNTING = ("percentile", "mse", "kl")  # of these, what needs histograms
@@ -38,7 +34,7 @@ class Observation:
 
     low, high: the least and largest value; 0 where there is none. count: how many there were. lows, highs: those of
     each sample (of the last 4096 that held any). nonfinite: how many values were NaN or infinite. histogram: of all
-    values, over their range and zero. peaks: the largest magnitude, and means: the mean, of every channel.
+    values. peaks: the largest magnitude, and means: the mean, of every channel.
     """
 
     name: str
@@ -66,21 +62,20 @@ def observe(
     """What each of `tensors` (inner ones too) holds when `graph` runs on `samples`.
 
     channels: for tensors whose channels count, the axis of these. Half-precision values are taken as float32.
-    progress: is told how many samples are done, of how many, over all passes. ConversionError for tensors that are not
+    progress: is told how many samples are done, of how many. ConversionError for tensors that are not
     there or not of floats, and for what reduce_samples raises.
     """
     names = list(dict.fromkeys(tensors))
     _require_floats(graph, names)
     if not names:
         return {}
-    passes = _Passes(graph, names, samples, executor, progress, 1 + histograms)
     parts: dict[str, Extent] = {}
-    for found in passes.run(partial(_ranges, channels=dict(channels))):
+    step = partial(_extents, channels=dict(channels), is_counted=histograms)
+    for found in reduce_samples([graph], [names], samples, step, executor=executor, progress=progress):
         merge(parts, found)
     if not parts:
         raise ConversionError("there are no samples to observe")
-    seen = {name: _observation(name, parts[name]) for name in names}
-    return _with_histograms(seen, passes) if histograms else seen
+    return {name: _observation(name, parts[name]) for name in names}
 
 
 def limits(
@@ -135,34 +130,14 @@ def _require_floats(graph: Graph, names: Iterable[str]) -> None:
         raise ConversionError(f"only tensors of floats have ranges: {', '.join(wrong)}")
 
 
-# -------------------------------------------------------------------------- passes
+# ------------------------------------------------------------------------ a chunk
 
 
-class _Passes:
-    """Goes through the samples a few times, and counts them for the progress."""
-
-    def __init__(
-        self, graph: Graph, names: Sequence[str], samples: SampleSet, executor: Executor | None,
-        progress: Progress | None, total: int,
-    ) -> None:  # fmt: skip
-        self._graph, self._names, self._samples, self._executor = graph, names, samples, executor
-        self._progress, self._total, self._done = progress, total, 0
-
-    def run(self, step: Callable[[Chunk], T]) -> Iterator[T]:
-        yield from reduce_samples(
-            [self._graph], [self._names], self._samples, step, executor=self._executor, progress=self._tell
-        )
-        self._done += len(self._samples)
-
-    def _tell(self, done: int, total: int) -> None:
-        if self._progress:
-            self._progress(self._done + done, self._total * total)
-
-
-def _ranges(chunk: Chunk, channels: Mapping[str, int]) -> dict[str, Extent]:
+def _extents(chunk: Chunk, channels: Mapping[str, int], is_counted: bool) -> dict[str, Extent]:
     parts: dict[str, Extent] = {}
     for (sample,) in chunk:
-        merge(parts, {name: extent(name, as_float(name, a), channels.get(name)) for name, a in sample.items()})
+        for name, array in sample.items():
+            add_sample(parts, name, array, channels.get(name), is_counted)
     return parts
 
 
@@ -172,29 +147,5 @@ def _observation(name: str, part: Extent) -> Observation:
     if part.sums is not None and part.counts is not None:
         means = part.sums / np.maximum(part.counts, 1)
     return Observation(
-        name, part.low, part.high, part.count, lows, highs, part.nonfinite, peaks=part.peaks, means=means
+        name, part.low, part.high, part.count, lows, highs, part.nonfinite, part.histogram, part.peaks, means
     )  # fmt: skip
-
-
-# -------------------------------------------------------------- second pass: histograms
-
-
-def _with_histograms(seen: Mapping[str, Observation], passes: _Passes) -> dict[str, Observation]:
-    """Their range is extended to zero, which what is chosen from them will hold."""
-    edges = {name: (min(item.low, 0.0), max(item.high, 0.0), not item.nonfinite) for name, item in seen.items()}
-    counts = {name: np.zeros(BINS, np.int64) for name in seen}
-    for found in passes.run(partial(_counts, edges=edges)):
-        for name, part in found.items():
-            counts[name] += part
-    return {name: replace(item, histogram=Histogram(*edges[name][:2], counts[name])) for name, item in seen.items()}
-
-
-def _counts(chunk: Chunk, edges: Mapping[str, tuple[float, float, bool]]) -> dict[str, np.ndarray]:
-    counts: dict[str, np.ndarray] = {}
-    for (sample,) in chunk:
-        for name, array in sample.items():
-            low, high, is_finite = edges[name]
-            array = as_float(name, array)
-            found = count(array if is_finite else array[np.isfinite(array)], low, high)
-            counts[name] = counts[name] + found if name in counts else found
-    return counts

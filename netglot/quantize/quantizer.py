@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -33,13 +33,17 @@ RANKING = 8  # samples on which the operators are ranked, each quantised alone
 
 @dataclass
 class Trial:
-    """One way to quantise: the float graph it starts from, the plan, how that was made, and how well it does."""
+    """One way to quantise: the float graph it starts from, the plan, and how that was made.
+
+    quantised, sqnr: the graph with all of the plan in it, and how well that does; made when it is asked for.
+    """
 
     graph: Graph
     plan: choose.Plan
     observations: Mapping[str, Observation]
     method: str
     corrected: bool = False
+    quantised: Graph | None = None
     sqnr: float = -np.inf
 
 
@@ -81,12 +85,8 @@ class Quantizer:
         """Of all ways to prepare the graph that whose outputs are nearest to the float ones."""
         if not self.scheme.needs_data:
             trial = Trial(self.graph, choose.plan(self.graph, self.scheme, {}, _unknown), {}, "")
-            return trial if self.samples is None else self._corrected(trial)
-        trials = [self._trial(name, graph) for name, graph in self._prepared()]
-        if len(trials) == 1:
-            return self._corrected(trials[0])
-        for trial in trials:
-            trial.sqnr = self._sqnr(self._quantised(trial))
+            return trial if self.samples is None else self._corrected(self._scored(trial))
+        trials = [self._scored(self._trial(name, graph)) for name, graph in self._prepared()]
         return self._corrected(max(trials, key=lambda trial: trial.sqnr))
 
     def _prepared(self) -> Iterator[tuple[str, Graph]]:
@@ -130,6 +130,13 @@ class Quantizer:
         return choose.plan(trial.graph, self.scheme, trial.observations, chosen, floats)
 
     def _quantised(self, trial: Trial, floats: frozenset[str] = frozenset()) -> Graph:
+        if floats:
+            return self._inserted(trial, floats)
+        if trial.quantised is None:
+            trial.quantised = self._inserted(trial, floats)
+        return trial.quantised
+
+    def _inserted(self, trial: Trial, floats: frozenset[str]) -> Graph:
         graph = trial.graph.copy()
         insert(graph, self._plan(trial, floats))
         if trial.corrected:
@@ -137,14 +144,14 @@ class Quantizer:
             correct_biases(trial.graph, graph, few, executor=self.executor)
         return graph
 
+    def _scored(self, trial: Trial) -> Trial:
+        trial.sqnr = self._sqnr(self._quantised(trial))
+        return trial
+
     def _corrected(self, trial: Trial) -> Trial:
         """With the mean errors taken from the biases, if that brings the outputs nearer."""
-        before = self._sqnr(self._quantised(trial))
-        trial.corrected = True
-        trial.sqnr = self._sqnr(self._quantised(trial))
-        if trial.sqnr <= before:
-            trial.corrected, trial.sqnr = False, before
-        return trial
+        other = self._scored(replace(trial, corrected=True, quantised=None))
+        return other if other.sqnr > trial.sqnr else trial
 
     def _sqnr(self, graph: Graph) -> float:
         """Of the output that is worst, in dB, on a few samples; of a Softmax with what it is made of, on average.

@@ -7,9 +7,9 @@ from itertools import product
 
 import numpy as np
 
-from netglot.quantize.histogram import Histogram
+from netglot.quantize.histogram import BINS, Histogram, quantile
 
-POINTS = 2048  # of a histogram that errors are summed over
+POINTS = 4096  # of a histogram that errors are summed over
 KL_BINS, KL_STEP = 2048, 4  # of TensorRT's calibration, and the distance of the thresholds that are tried
 
 Range = tuple[float, float]
@@ -30,15 +30,10 @@ def moving_average(lows: np.ndarray, highs: np.ndarray, decay: float) -> Range:
 def percentile(histogram: Histogram, share: float, symmetric: bool) -> Range:
     """What leaves out all but `share` percent: of the magnitudes where symmetric, else half of it at either end."""
     if symmetric:
-        bound = _magnitude_quantile(histogram, share / 100)
+        bound = quantile(*histogram.magnitudes(BINS), share / 100)
         return -bound, bound
     beyond = (100 - share) / 200
     return histogram.quantile(beyond), histogram.quantile(1 - beyond)
-
-
-def _magnitude_quantile(histogram: Histogram, share: float) -> float:
-    counts = histogram.magnitudes(len(histogram.counts))
-    return Histogram(0.0, max(-histogram.low, histogram.high), counts).quantile(share)
 
 
 # --------------------------------------------------------------- least squared error
@@ -117,7 +112,7 @@ def least_divergence(histogram: Histogram, bits: int, symmetric: bool) -> Range:
     levels = 2 ** (bits - 1 + unsigned)
     if low == high or levels >= KL_BINS:
         return low, high
-    counts = histogram.magnitudes(KL_BINS)
+    _, counts = histogram.magnitudes(KL_BINS)
     counts[0] = counts[1]
     kept = np.arange(levels, KL_BINS + 1, KL_STEP)
     divergences = _divergences(counts, kept, levels)
