@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FILE = click.Path(path_type=Path)
 MEGA = 1e6
+PAGES = (".html", ".htm")  # what a report is drawn in
 INTERRUPTED = 130  # as shells say it; click would say 1, which here means "not equal"
 
 
@@ -149,15 +150,28 @@ def convert(
         raise click.UsageError("say --to FMT or -o OUT")
     from netglot.convert import convert as run
 
-    if report_file and (report_file.is_dir() or not report_file.parent.is_dir()):
-        raise ConversionError("the report can't be written there", Origin(str(report_file)))
     target = out or _default_output(weights or model, str(target_format))
+    if report_file:
+        shrinks = bool(options["quantize"] or options["compress"])
+        _require_report(report_file, [target, model, weights, options["calibrate"], options["evaluate"]], shrinks)
     with _progress(f"{model.name} → {target.name}") as tell:
         report = run(
             model, target, weights=weights, source_format=source_format, target_format=target_format,
             inputs=_specs(inputs), verify=not no_verify, progress=tell, **options,
         )  # fmt: skip
     _finish(report, report_file)
+
+
+def _require_report(report_file: Path, others: list[Path | None], shrinks: bool) -> None:
+    """`others`: files that the report must not replace. `shrinks`: whether there is something to draw."""
+    origin = Origin(str(report_file))
+    if report_file.is_dir() or not report_file.parent.is_dir():
+        raise ConversionError("the report can't be written there", origin)
+    if report_file.resolve() in [other.resolve() for other in others if other]:
+        raise ConversionError("the report would replace a file of this conversion", origin)
+    if report_file.suffix in PAGES and not shrinks:
+        what = "a page shows what --quantize or --compress did, and neither is asked for"
+        raise ConversionError(what, origin, "Say --report FILE.json.")
 
 
 def _default_output(source: Path, target_format: str) -> Path:
@@ -287,7 +301,7 @@ def validate(files: tuple[Path, ...]) -> None:
 
 
 def _finish(report: Report, report_file: Path | None) -> None:
-    if report_file and report_file.suffix in (".html", ".htm") and report.quantization:
+    if report_file and report_file.suffix in PAGES and report.quantization:
         report.quantization.to_html(report_file, force=True)
     elif report_file:
         report_file.write_text(report.to_json() + "\n")

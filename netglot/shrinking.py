@@ -34,10 +34,13 @@ def request_of(chosen: Format, given: Mapping[str, Any]) -> Request | None:
     quantize = asked.get("quantize")
     if quantize and quantize not in chosen.quantize:
         able = [name for name, item in formats.FORMATS.items() if quantize in item.quantize]
-        raise ConversionError(f"{chosen.title} has no --quantize {quantize}; it works for {', '.join(able) or 'none'}")
+        what = f"{chosen.title} has no --quantize {quantize}; it works for {', '.join(able) or 'none'}"
+        raise ConversionError(what, hint=f"Possible: {', '.join(sorted(chosen.quantize)) or 'nothing'}")
     from netglot.quantize.request import Request
 
     asked["io"] = asked.pop("quantize_io", "float")
     request = Request(**asked)
     request.check(chosen.name, chosen.compress)
+    if "method" in asked and not request.sees_ranges(chosen.name):
+        raise ConversionError("--method says how int8, uint8 and int16x8 choose ranges; nothing else does")
     return request

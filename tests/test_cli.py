@@ -8,10 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from netglot.cli import main
+from netglot.errors import ConversionError
 from tests.oracles import ROOT, model
 
 DIGITS = ROOT / "examples" / "digits"
@@ -203,6 +205,26 @@ def test_what_can_not_be_verified_is_not_left_behind(here: Path, monkeypatch: py
 def test_a_report_that_can_not_be_written_is_said_first(here: Path) -> None:
     for place in ("no/folder/r.json", "."):
         refused(here, 2, "convert", PROTOTXT, WEIGHTS, "-o", "a.onnx", "--report", place)
+
+
+def test_a_report_replaces_nothing_that_is_needed(here: Path) -> None:
+    (here / "net.caffemodel").write_bytes(Path(WEIGHTS).read_bytes())
+    for place in ("a.onnx", "net.caffemodel", "../" + here.name + "/a.onnx"):
+        message = refused(here, 2, "convert", PROTOTXT, "net.caffemodel", "-o", "a.onnx", "--report", place)
+        assert "would replace a file of this conversion" in message
+    assert (here / "net.caffemodel").read_bytes() == Path(WEIGHTS).read_bytes()
+
+
+def test_a_page_of_what_was_not_done(here: Path) -> None:
+    message = refused(here, 2, "convert", PROTOTXT, WEIGHTS, "-o", "a.onnx", "--report", "r.html")
+    assert "neither is asked for" in message
+
+
+def test_an_unknown_option_with_an_array(here: Path) -> None:
+    import netglot
+
+    with pytest.raises(ConversionError, match="has no option calibrat"):
+        netglot.convert(PROTOTXT, "a.onnx", weights=WEIGHTS, calibrat=np.zeros((2, 2)))
 
 
 def test_a_network_without_layers(here: Path) -> None:

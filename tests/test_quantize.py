@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import netglot
+from netglot import formats
 from netglot.errors import ConversionError
 from netglot.ir.builder import Builder
 from netglot.ir.graph import Graph, Node
@@ -20,6 +21,7 @@ from netglot.quantize.request import Request
 from netglot.quantize.scheme import COMPUTES, MODES, scheme
 from netglot.quantize.shrink import measured_in_float, shrink
 from netglot.runtimes.onnxruntime import OnnxRuntime
+from netglot.shrinking import request_of
 from tests.oracles import SHARED
 
 ALL_COMPRESS = ("lossless", "prune", "palettize")
@@ -325,6 +327,11 @@ def test_a_budget_that_can_not_be_met_says_the_best() -> None:
         ({"quantize": "int8", "calibrate": [], "max_drop": 2.0}, "share from 0 to 1"),
         ({"quantize": "fp16", "max_drop": 0.1, "calibrate": []}, "--max-drop needs --quantize"),
         ({"quantize": "int8-dynamic", "max_drop": 0.1}, "--max-drop needs data"),
+        ({"quantize": "int8", "calibrate": [], "max_drop": "0.1"}, "share from 0 to 1"),
+        ({"quantize": "int8", "calibrate": [], "preprocess": "bgr"}, "--preprocess bgr is for images"),
+        ({"quantize": "int8-dynamic", "preprocess": "bgr"}, "--preprocess bgr is for images"),
+        ({"quantize": "fp16", "evaluate": []}, "--evaluate says"),
+        ({"quantize": "int8", "calibrate": [], "executor": 3}, "a int is no executor"),
         ({"compress": "zip"}, "zip"),
         ({"compress": "palettize:4", "quantize": "int8-dynamic"}, "not both"),
     ],
@@ -332,6 +339,13 @@ def test_a_budget_that_can_not_be_met_says_the_best() -> None:
 def test_what_can_not_be_asked(given: dict[str, object], wanted: str) -> None:
     with pytest.raises(ConversionError, match=wanted):
         Request(**given).check("cpp", ALL_COMPRESS)  # type: ignore[arg-type]
+
+
+def test_a_method_where_no_ranges_are_chosen() -> None:
+    given = {"quantize": "int8-dynamic", "method": "kl"}
+    with pytest.raises(ConversionError, match="--method says how int8, uint8 and int16x8"):
+        request_of(formats.get("onnx"), given)
+    assert request_of(formats.get("onnx"), given | {"quantize": "int8", "calibrate": data()}) is not None
 
 
 def test_nothing_to_quantise() -> None:

@@ -9,7 +9,7 @@ import tempfile
 import tracemalloc
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import ml_dtypes
@@ -19,7 +19,7 @@ from PIL import Image
 
 from netglot.errors import ConversionError
 from netglot.quantize import arrays, images
-from netglot.quantize.data import Samples, open_samples
+from netglot.quantize.data import Few, Samples, open_samples
 from netglot.runtimes.base import Tensor
 from tests.torch_models import torchvision
 
@@ -293,6 +293,33 @@ def test_items_with_and_without_the_batch_axis() -> None:
     assert only(numbers(4), tensor())[0].shape == ()
 
 
+def labelled(count: int) -> list[dict[str, object]]:
+    return [{"x": one, "labels": np.int32(index)} for index, one in enumerate(numbers(count, 3))]
+
+
+@pytest.mark.parametrize("given", [labelled, lambda count: iter(labelled(count))], ids=["again", "once"])
+def test_items_of_an_iterable_have_labels(given: Callable[[int], Iterable[object]]) -> None:
+    samples = open_samples(given(7), [tensor(2, 3)])
+    assert samples.labels is not None
+    assert samples.labels.tolist() == [0, 1, 2, 3, 4, 5]
+    assert len(all_of(samples)) == 3
+    assert all_of(open_samples(given(4), [tensor(2, 3), tensor(2, name="labels")]))[0]["labels"].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("label", [None, 0.5, [1, 2], -1, "cat"], ids=str)
+def test_labels_that_are_none(label: object) -> None:
+    items = [{"x": numbers(3), "labels": 1}, {"x": numbers(3), "labels": label}]
+    for given in (items, iter(items)):
+        with pytest.raises(ConversionError, match=r"sample 1: 'labels' is .*; expected one integer"):
+            open_samples(given, [tensor(1, 3)])
+
+
+def test_the_first_batches_have_the_labels_of_their_items() -> None:
+    few = Few(open_samples(labelled(8), [tensor(2, 3)]), 3)
+    assert few.labels is not None
+    assert few.labels.tolist() == [0, 1, 2, 3, 4, 5]
+
+
 def test_a_fixed_batch_takes_as_many_items_and_leaves_the_last_out(tmp_path: Path) -> None:
     x = numbers(11, 3).astype(np.float32)
     np.savez(tmp_path / "a.npz", x=x, labels=np.arange(11))
@@ -355,7 +382,7 @@ def test_shapes_that_do_not_fit(tmp_path: Path) -> None:
 def test_what_is_missing(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=numbers(4, 3), z=numbers(4))
     two = [tensor(1, 3), tensor(1, 3, name="y")]
-    with pytest.raises(ConversionError, match=r"no array for the input y\n.*There are: x"):
+    with pytest.raises(ConversionError, match=r"no array for the input y\n.*There are: x, z"):
         open_samples(tmp_path / "a.npz", two)
     with pytest.raises(ConversionError, match=r"sample 1 has no array for the input 'y'\n.*There are: x"):
         list(open_samples([{"x": numbers(3), "y": numbers(3)}, {"x": numbers(3)}], two))
@@ -367,6 +394,8 @@ def test_what_is_missing(tmp_path: Path) -> None:
         open_samples({"x": numbers(4, 3), "labels": np.arange(5)}, two[:1])
     with pytest.raises(ConversionError, match=r"'labels' is float64\[4\]; expected one integer per sample"):
         open_samples({"x": numbers(4, 3), "labels": numbers(4)}, two[:1])
+    with pytest.raises(ConversionError, match="'labels' holds -1; classes are counted from 0"):
+        open_samples({"x": numbers(4, 3), "labels": np.arange(4) - 1}, two[:1])
     for nothing in ([], iter([]), np.zeros((0, 3))):
         with pytest.raises(ConversionError, match="there are no samples"):
             open_samples(nothing, two[:1])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from math import prod
@@ -70,10 +70,7 @@ def _named(given: Mapping[str, T], inputs: Sequence[str]) -> dict[str, T]:
 
 def _count(shapes: Mapping[str, Sequence[int]], inputs: Sequence[str], origin: Origin) -> tuple[int, bool]:
     """Number of items, the same for every input, and whether there are labels."""
-    missing = [name for name in inputs if name not in shapes]
-    if missing:
-        hint = f"There are: {', '.join(shapes) or 'none'}."
-        raise ConversionError(f"there is no array for the input {', '.join(missing)}", origin, hint)
+    _require_all(shapes, inputs, origin)
     has_labels = LABELS in shapes and LABELS not in inputs
     counted = [*inputs, LABELS] if has_labels else inputs
     if any(not shapes[name] for name in counted) or len({shapes[name][0] for name in counted}) > 1:
@@ -82,10 +79,19 @@ def _count(shapes: Mapping[str, Sequence[int]], inputs: Sequence[str], origin: O
     return shapes[inputs[0]][0], has_labels
 
 
+def _require_all(given: Collection[str], inputs: Sequence[str], origin: Origin) -> None:
+    missing = [name for name in inputs if name not in given]
+    if missing:
+        hint = f"There are: {', '.join(given) or 'none'}."
+        raise ConversionError(f"there is no array for the input {', '.join(missing)}", origin, hint)
+
+
 def _labels(array: np.ndarray, origin: Origin) -> np.ndarray:
     if array.ndim != 1 or array.dtype.kind not in "iu":
         what = f"'{LABELS}' is {array.dtype}[{types.text(array.shape)}]; expected one integer per sample"
         raise ConversionError(what, origin)
+    if array.size and array.min() < 0:
+        raise ConversionError(f"'{LABELS}' holds {array.min()}; classes are counted from 0", origin)
     return array.astype(np.int64)
 
 
@@ -132,6 +138,7 @@ class ArchiveItems:
         with zipfile.ZipFile(path) as archive:
             files = {name.removesuffix(".npy"): name for name in archive.namelist()}
             files = _named(files, inputs)
+            _require_all(files, inputs, Origin(str(path)))
             members = {name: _member(archive, file) for name, file in files.items() if name in (*inputs, LABELS)}
             shapes = {name: member.shape for name, member in members.items()}
             self._count, has_labels = _count(shapes, inputs, Origin(str(path)))

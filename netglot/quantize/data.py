@@ -57,7 +57,7 @@ class Few:
 
     def __init__(self, samples: Samples, count: int = FEW) -> None:
         self._samples, self._count = samples, min(count, len(samples))
-        self.labels = None if samples.labels is None else samples.labels[: self._count]
+        self.labels = None if samples.labels is None else samples.labels[: self._count * samples.batch]
 
     def __len__(self) -> int:
         return self._count
@@ -77,8 +77,8 @@ def open_samples(data: Any, inputs: Sequence[Input], preprocess: str = "") -> Sa
 
     `data`: a folder of images (sorted by name; or of folders of images, whose place in the order is the label), an
     image, an .npz (arrays named as the inputs, the first axis counts the items; `labels` are labels), an .npy (of the
-    only input), a dict of such arrays, or an iterable of dicts (of arrays, for a model of one input). One that can be
-    gone through only once is written to a temporary file.
+    only input), a dict of such arrays, or an iterable of dicts (of arrays, for a model of one input) with an integer
+    `labels` in each or in none. One that can be gone through only once is written to a temporary file.
 
     Items without the batch axis get one: as many as the model's fixed batch go together (the last ones are left out
     where they are too few for another batch, so that none counts twice), one where the batch is open. Items that have
@@ -119,15 +119,42 @@ def _of_iterable(data: Iterable[Any], inputs: Sequence[Input]) -> Samples:
     if first is None:
         raise ConversionError("there are no samples", hint="The iterable gives nothing.")
     names = [item.name for item in inputs]
-    batch = _batch(inputs, _item(first, names), Origin())
+    item = _item(first, names)
+    batch = _batch(inputs, item, Origin())
+    is_labelled = arrays.LABELS in item and arrays.LABELS not in names
+    labels: list[int] | None = [] if is_labelled else None
     if once is not data:
+        count = len(data) if isinstance(data, Sized) and not is_labelled else _counted(_Named(data, names), labels)
         fitted = _Fitted(_Named(data, names), inputs, batch)
-        count = len(data) if isinstance(data, Sized) else sum(1 for _ in data)
-        return Samples(fitted, _whole_batches(count, batch, Origin()), batch)
-    spool = _Spool(_Fitted(_Named(chain([first], once), names), inputs, batch))
+        return Samples(fitted, _whole_batches(count, batch, Origin()), batch, _as_labels(labels))
+    spool = _Spool(_Fitted(_noted(_Named(chain([first], once), names), labels), inputs, batch))
     if not len(spool):
         raise _too_few(batch, "not as many")
-    return Samples(spool, len(spool), batch)
+    return Samples(spool, len(spool), batch, _as_labels(labels))
+
+
+def _counted(items: Iterable[Item], labels: list[int] | None) -> int:
+    return sum(1 for _ in _noted(items, labels))
+
+
+def _noted(items: Iterable[Item], labels: list[int] | None) -> Iterator[Item]:
+    """The items as they are; their labels are added to `labels`, where there are some."""
+    for index, item in enumerate(items):
+        if labels is not None:
+            labels.append(_label(item.get(arrays.LABELS), index))
+        yield item
+
+
+def _label(given: Any, index: int) -> int:
+    array = np.asarray(given)
+    if array.dtype.kind not in "iu" or array.size != 1 or array.item() < 0:
+        what = f"sample {index}: '{arrays.LABELS}' is {given!r:.40}; expected one integer, 0 or more"
+        raise ConversionError(what, hint="Leave them out of all samples, or give each its own.")
+    return int(array.item())
+
+
+def _as_labels(labels: list[int] | None) -> np.ndarray | None:
+    return None if labels is None else np.asarray(labels, np.int64)
 
 
 def _item(given: Any, names: Sequence[str]) -> Item:

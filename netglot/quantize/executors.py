@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from netglot.errors import ConversionError
 
 CONNECT_SECONDS = 10
+POSSIBLE = "Expected threads:N, processes:N or dask://HOST:PORT."
 
 
 @contextmanager
@@ -27,8 +28,7 @@ def open_executor(text: str) -> Iterator[Executor]:
             yield executor
         return
     if kind not in _POOLS or not rest.isdecimal() or int(rest) == 0:
-        hint = "Expected threads:N, processes:N or dask://HOST:PORT."
-        raise ConversionError(f"there is no executor '{text}'", hint=hint)
+        raise ConversionError(f"there is no executor '{text}'", hint=POSSIBLE)
     with _POOLS[kind](int(rest)) as executor:
         yield executor
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsFloat
 
 from netglot.errors import ConversionError
 from netglot.quantize.compress import parse
+from netglot.quantize.data import of_images
+from netglot.quantize.executors import POSSIBLE
 from netglot.quantize.interface import KINDS
 from netglot.quantize.observe import METHODS
 from netglot.quantize.scheme import scheme
@@ -45,21 +47,30 @@ class Request:
             yield ConversionError(f"there is no method '{self.method}'", hint=f"Possible: {', '.join(METHODS)}")
         if self.io not in KINDS:
             yield ConversionError(f"inputs and outputs can't be '{self.io}'", hint=f"Possible: {', '.join(KINDS)}")
-        if self.max_drop is not None and not 0 <= self.max_drop <= 1:
+        is_share = isinstance(self.max_drop, SupportsFloat) and 0 <= float(self.max_drop) <= 1
+        if self.max_drop is not None and not is_share:
             yield ConversionError(f"--max-drop is a share from 0 to 1, not {self.max_drop}")
+        if self.executor is not None and not (isinstance(self.executor, str) or hasattr(self.executor, "submit")):
+            yield ConversionError(f"a {type(self.executor).__name__} is no executor", hint=POSSIBLE)
 
     def _without_data(self, target: str) -> Iterator[ConversionError]:
-        needs_data = self.on_integers and scheme(str(self.quantize), target).needs_data
-        if needs_data and self.calibrate is None:
+        if self.sees_ranges(target) and self.calibrate is None:
             yield ConversionError(
                 f"--quantize {self.quantize} must see data that the network is used on, to know its ranges",
                 hint="Give it: --calibrate FOLDER of images, or an .npz file of inputs.",
             )
         if self.max_drop is not None and self.calibrate is None and self.evaluate is None:
             yield ConversionError("--max-drop needs data: --calibrate or --evaluate")
+        if self.preprocess and not (of_images(self.calibrate) or of_images(self.evaluate)):
+            yield ConversionError(
+                f"--preprocess {self.preprocess} is for images, and there are none; arrays are taken as they are",
+                hint="Leave it out, or give --calibrate a folder of images.",
+            )
+        if self.evaluate is not None and self.quantize == "fp16":
+            yield ConversionError("--evaluate says how much --quantize with integers or --compress changes, not fp16")
 
     def _not_there(self, target: str, compress: Collection[str]) -> Iterator[ConversionError]:
-        if self.io != "float" and not (self.on_integers and scheme(str(self.quantize), target).needs_data):
+        if self.io != "float" and not self.sees_ranges(target):
             yield ConversionError("--quantize-io needs --quantize int8 or uint8, which compute on integers throughout")
         if self.max_drop is not None and not self.on_integers:
             yield ConversionError("--max-drop needs --quantize with integers: other modes leave nothing to choose from")
@@ -79,3 +90,7 @@ class Request:
     @property
     def on_integers(self) -> bool:
         return self.quantize not in (None, "fp16")
+
+    def sees_ranges(self, target: str) -> bool:
+        """Whether ranges are chosen from data before anything is written."""
+        return self.on_integers and scheme(str(self.quantize), target).needs_data
