@@ -341,6 +341,11 @@ def test_what_can_not_be_asked(given: dict[str, object], wanted: str) -> None:
         Request(**given).check("cpp", ALL_COMPRESS)  # type: ignore[arg-type]
 
 
+def test_core_ml_has_no_integer_ends() -> None:
+    with pytest.raises(ConversionError, match="no inputs and outputs of 8 bits"):
+        Request(quantize="int8", calibrate=[], io="int8").check("coreml", ALL_COMPRESS)
+
+
 def test_a_method_where_no_ranges_are_chosen() -> None:
     given = {"quantize": "int8-dynamic", "method": "kl"}
     with pytest.raises(ConversionError, match="--method says how int8, uint8 and int16x8"):

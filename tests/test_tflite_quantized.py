@@ -20,6 +20,7 @@ from netglot.ir.graph import Graph, Value
 from netglot.passes import pipeline
 from netglot.runtimes.litert import LiteRT
 from netglot.runtimes.onnxruntime import OnnxRuntime
+from netglot.verify import RTOL
 from tests import oracles, quantised_models
 
 NAMES = {code: name for name, code in vars(tfl.BuiltinOperator).items() if isinstance(code, int)}
@@ -487,6 +488,24 @@ def test_network_of_onnxruntime(kind: str, tmp_path: Path) -> None:
         a, b = (next(iter(item.run(feed).values())) for item in (expected, runtime))
         assert a.argmax() == b.argmax()
         assert np.abs(a - b).max() <= 1.01 * last_scale(path)
+
+
+def test_a_step_of_a_quantised_source_is_no_departure(tmp_path: Path) -> None:
+    """LiteRT's TANH has another grid than the source asks for, so that some numbers become the step beside."""
+    g = Builder()
+    x = g.graph.add_input("x", np.dtype(np.float32), (1, 256))
+
+    def on_grid(value: Value, scale: float) -> Value:
+        grid = g.constant(np.float32(scale)), g.constant(np.int8(0))
+        found: Value = g.DequantizeLinear(g.QuantizeLinear(value, *grid), *grid)
+        return found
+
+    g.graph.outputs = [on_grid(g.Tanh(on_grid(x, 4 / 255)), 2 / 255)]
+    netglot.save(g.graph, tmp_path / "a.onnx")
+    report = netglot.convert(tmp_path / "a.onnx", tmp_path / "a.tflite")
+    assert report.ok
+    assert 1e-3 < report.max_error < 2 * 2 / 255
+    assert netglot.convert(tmp_path / "a.onnx", tmp_path / "b.onnx").rtol == RTOL["float32"]
 
 
 def last_scale(path: Path) -> float:

@@ -72,6 +72,8 @@ class Request:
     def _not_there(self, target: str, compress: Collection[str]) -> Iterator[ConversionError]:
         if self.io != "float" and not self.sees_ranges(target):
             yield ConversionError("--quantize-io needs --quantize int8 or uint8, which compute on integers throughout")
+        if self.io != "float" and target == "coreml":
+            yield ConversionError("Core ML has no inputs and outputs of 8 bits: leave --quantize-io away")
         if self.max_drop is not None and not self.on_integers:
             yield ConversionError("--max-drop needs --quantize with integers: other modes leave nothing to choose from")
         if self.compress is None:
