@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 
 import netglot
+from netglot.backends.cpp import save
+from netglot.ir.builder import Builder
+from netglot.ir.graph import Graph
 from tests import oracles
 from tests.test_targets import assert_close
 
@@ -49,6 +52,46 @@ def call(*command: object) -> str:
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     return done.stdout
+
+
+TWO = """
+#include "first/model.h"
+#include "second/model.h"
+
+int main() {
+  const float x[2] = {1, 2};
+  float y[2] = {}, z[2] = {};
+  First::Model first;
+  Second::Model second;
+  if (first.run({x}, {y}) != netglot::Status::ok || second.run({y}, {z}) != netglot::Status::ok) return 1;
+  return z[0] == 6 && z[1] == 8 ? 0 : 2;  // (x + 2) * 2
+}
+"""
+PROJECT = """
+cmake_minimum_required(VERSION 3.10)
+project(app CXX)
+set(CMAKE_CXX_STANDARD 17)
+add_subdirectory(first)
+add_subdirectory(second)
+add_executable(app app.cpp)
+target_link_libraries(app PRIVATE First Second)
+"""
+
+
+@pytest.mark.parametrize("compiler", ["g++", "clang++"])
+def test_two_models_in_one_program(compiler: str, tmp_path: Path) -> None:
+    need("cmake", compiler)
+    for name, op in (("first", "Add"), ("second", "Mul")):
+        g = Builder(Graph(name))
+        x = g.graph.add_input("x", np.dtype(np.float32), (2,))
+        g.graph.outputs = [getattr(g, op)(x, np.array([2, 2], np.float32))]
+        save(g.graph, tmp_path / name, threads=2)
+    (tmp_path / "app.cpp").write_text(TWO)
+    (tmp_path / "CMakeLists.txt").write_text(PROJECT)
+    flags = ["-DCMAKE_CXX_FLAGS=-O0 -Wall -Wextra -Werror -DNETGLOT_ONLY=0", f"-DCMAKE_CXX_COMPILER={compiler}"]
+    call("cmake", "-S", tmp_path, "-B", tmp_path / "build", "-DCMAKE_BUILD_TYPE=None", *flags)
+    call("cmake", "--build", tmp_path / "build")
+    call(tmp_path / "build" / "app")
 
 
 def built(example: str, digits: Path, folder: Path, *options: str) -> Path:

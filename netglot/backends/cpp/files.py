@@ -79,10 +79,12 @@ if(MSVC OR WEIGHTS_ARRAY)
   target_include_directories({target} PRIVATE ${{CMAKE_CURRENT_BINARY_DIR}})
 endif()
 
-# The example program.
-find_package(Threads REQUIRED)
-add_executable(run run.cpp npy.cpp)
-target_link_libraries(run PRIVATE {target} Threads::Threads)
+# The example program; not within a project of yours, where another model has its own.
+if(CMAKE_SOURCE_DIR STREQUAL CMAKE_CURRENT_SOURCE_DIR)
+  find_package(Threads REQUIRED)
+  add_executable(run run.cpp npy.cpp)
+  target_link_libraries(run PRIVATE {target} Threads::Threads)
+endif()
 """
 
 

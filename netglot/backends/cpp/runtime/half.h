@@ -1,5 +1,6 @@
 // Halves (IEEE 754 binary16): elements of inputs and outputs. What is computed is float.
-#pragma once
+#ifndef NETGLOT_HALF_H  // and no #pragma once: each model's folder has this file
+#define NETGLOT_HALF_H
 
 #include <cstdint>
 #include <cstring>
@@ -51,3 +52,5 @@ inline Half to_half(double x) {
 }
 
 }  // namespace netglot
+
+#endif  // NETGLOT_HALF_H

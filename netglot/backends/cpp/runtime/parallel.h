@@ -1,5 +1,6 @@
 // Who runs the tasks of a layer: the calling thread, a small pool, or the application's own parallel loop.
-#pragma once
+#ifndef NETGLOT_PARALLEL_H  // and no #pragma once: each model's folder has this file
+#define NETGLOT_PARALLEL_H
 
 #include <cstddef>
 
@@ -22,3 +23,5 @@ inline void for_each(const Parallel& parallel, std::ptrdiff_t count, Parallel::T
 }
 
 }  // namespace netglot
+
+#endif  // NETGLOT_PARALLEL_H

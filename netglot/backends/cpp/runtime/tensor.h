@@ -1,5 +1,6 @@
 // What a model says of its inputs and outputs, and what it is told when it is made.
-#pragma once
+#ifndef NETGLOT_TENSOR_H  // and no #pragma once: each model's folder has this file
+#define NETGLOT_TENSOR_H
 
 #include <cstddef>
 #include <cstdint>
@@ -43,3 +44,5 @@ struct Options {
 };
 
 }  // namespace netglot
+
+#endif  // NETGLOT_TENSOR_H

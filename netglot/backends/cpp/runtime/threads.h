@@ -2,7 +2,8 @@
 //
 //   netglot::ThreadPool pool(4);  // as long as the model that uses it
 //   pool.parallel();              // what the model is given
-#pragma once
+#ifndef NETGLOT_THREADS_H  // and no #pragma once: each model's folder has this file
+#define NETGLOT_THREADS_H
 
 #include <atomic>
 #include <condition_variable>
@@ -130,3 +131,5 @@ class ThreadPool {
 };
 
 }  // namespace netglot
+
+#endif  // NETGLOT_THREADS_H
