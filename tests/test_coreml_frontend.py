@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import netglot
 from netglot.backends.coreml import save
 from netglot.coreml_import import proto
 from netglot.errors import ConversionError, UnsupportedError
@@ -109,6 +110,15 @@ def loaded(spec: Any, folder: Path, options: LoadOptions = LoadOptions()) -> Gra
 
 def run(graph: Graph, x: np.ndarray) -> np.ndarray:
     return OnnxRuntime(graph).run({"x": x.astype(np.float32)})["y"]
+
+
+def test_nodes_are_called_as_what_they_compute(tmp_path: Path) -> None:
+    """And after that is renamed, too: in half precision, a Cast takes the output's name. No two may have one."""
+    g = Builder(Graph("g"))
+    x = g.graph.add_input("x", np.dtype(np.float32), (1, 4))
+    g.graph.outputs = [g.MatMul(x, np.eye(4, dtype=np.float32), name="y")]
+    save(g.graph, tmp_path / "net.mlpackage")
+    assert netglot.convert(tmp_path / "net.mlpackage", tmp_path / "net.onnx", quantize="fp16").ok
 
 
 @pytest.mark.parametrize(("color_space", "biases"), [(20, [1, 2, 3]), (30, [3, 2, 1])])

@@ -44,12 +44,9 @@ class CoreMLBuilder(Builder):
     """A Builder with the shorthands that the operations share."""
 
     def rename(self, value: Value, name: str) -> Value:
-        """`value` under `name` (with a number where that is taken), and its node with it."""
+        """`value` under `name` (with a number where that is taken). Its node is called as it is, now and later."""
         if value.name != name:
             self.graph.rename(value, self.graph.unique_name(name))
-        producer = self.graph.producer(value)
-        if producer is not None and producer.output is value:
-            producer.name = value.name
         return value
 
     def add_output(self, value: Value, name: str) -> None:
