@@ -118,7 +118,7 @@ def sweep(
     table.add_row("none", f"{full:,}", "1.0", f"{np.mean(usual == labels):.1%}", "100.0%")
     for spec in [spec_of(share, count) for count in bits for share in shares]:
         changed = graph.copy()
-        compress(changed, spec, forms=())
+        compress(changed, spec, forms={})
         found = classes(changed, images)
         size = stored(changed)
         right, same = (f"{np.mean(found == other):.1%}" for other in (labels, usual))
@@ -150,7 +150,7 @@ def spread(name: str, graph: Graph, images: np.ndarray, labels: np.ndarray, shar
         alike, spared = graph.copy(), graph.copy()
         for weight in weights(alike):
             weight.value.data = without_smallest(weight.value.array, round(share * weight.value.array.size))
-        compress(spared, f"prune:{share:g}", forms=())
+        compress(spared, f"prune:{share:g}", forms={})
         table.add_row(f"{share:.0%}", *(f"{np.mean(classes(one, images) == labels):.1%}" for one in (alike, spared)))
     return table
 

@@ -7,17 +7,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import netglot
 from netglot.backends.tflite.writer import save as save_tflite
 from netglot.errors import ConversionError
 from netglot.ir.builder import Builder
+from netglot.ir.extension.compressed import palette_of, sparse_of
 from netglot.ir.graph import Graph
 from netglot.passes.decompress import decompress
 from netglot.passes.stored_weights import store_smaller
 from netglot.quantize.compress import Spec, compress, parse, stored_bytes
 from netglot.quantize.palette import cluster, nearest, palettize
 from netglot.quantize.prune import shares, without_smallest
+from netglot.quantize.request import Request
+from netglot.quantize.shrink import shrink
 from netglot.runtimes.litert import LiteRT
 from netglot.runtimes.onnxruntime import OnnxRuntime
+from tests.targets import evaluate_coreml
 
 
 def normal(*shape: int, scale: float = 1.0, seed: int = 0) -> np.ndarray:
@@ -230,14 +235,14 @@ def test_networks(spec: str, ops: list[str]) -> None:
 def test_what_a_target_has() -> None:
     """One without forms gets dense weights with the new values, and biases and small tensors stay as they are."""
     graph, original = network(), network()
-    compress(graph, "prune:0.5+palettize:3", forms=())
+    compress(graph, "prune:0.5+palettize:3", forms={})
     assert not stored_ops(graph)
     assert np.unique(graph["fc"].array).size <= 8
     assert {value.name for value in graph.values()} == {value.name for value in original.values()}
     for name in (value.name for value in original.constants() if value.array.shape in ((16,), (1, 256))):
         np.testing.assert_array_equal(graph[name].array, original[name].array)
     graph = network()
-    compress(graph, "prune:0.9+palettize:3", forms=("Sparse",))
+    compress(graph, "prune:0.9+palettize:3", forms={"Sparse": 256})
     assert stored_ops(graph) == ["Sparse"] * 3
 
 
@@ -316,6 +321,76 @@ def test_recurrences_and_tables() -> None:
     g.graph.check()
     [found] = OnnxRuntime(g.graph).run({"ids": np.arange(5).reshape(5, 1)}).values()
     assert np.isfinite(found).all()
+
+
+# ------------------------------------------------------- what comes stored, and where it goes
+
+
+def packed() -> Graph:
+    """x times a palette, times sparse weights, times integers."""
+    g = Builder(Graph("g"))
+    x = g.graph.add_input("x", np.dtype(np.float32), (1, 48))
+    sparse = without_smallest(normal(48, 48, seed=1), 1500)
+    integers = np.random.default_rng(2).integers(-127, 127, (48, 48)).astype(np.int8)
+    palette = list(palette_of(palettize(normal(48, 48), 4)) or ())
+    y = g.MatMul(x, g.extension("Palette", palette))
+    y = g.MatMul(y, g.extension("Sparse", list(sparse_of(sparse)), shape=sparse.shape))
+    g.graph.outputs = [g.MatMul(y, g.DequantizeLinear(integers, np.float32(0.01)))]
+    return g.graph
+
+
+def test_stored_weights_are_compressed_anew() -> None:
+    graph = packed()
+    found = compress(graph, "palettize:2").tensors
+    assert [(tensor.values, tensor.form) for tensor in found] == [(4, "Palette")] * 2
+    [warning] = graph.warnings
+    assert "1 weights are quantised already and stay as they are" in warning.what
+    graph = packed()
+    compress(graph, "lossless")
+    assert (stored_ops(graph), graph.warnings) == (["Palette", "Sparse"], [])
+
+
+@pytest.mark.parametrize("target", ["onnx", "tflite", "coreml"])
+def test_stored_weights_are_quantised(target: str) -> None:
+    """They are no more of a reason to stay float than dense ones."""
+    shrunk = shrink(packed(), target, Request("int8-dynamic"))
+    kinds = [value.array.dtype for value in shrunk.graph.constants() if value.array.size == 48 * 48]
+    assert kinds == [np.int8] * 3
+    assert not stored_ops(shrunk.graph)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.6])
+def test_onnx_files_do_not_grow(share: float, tmp_path: Path) -> None:
+    """What makes sparse weights dense again takes a kilobyte there."""
+    plain, pruned = tmp_path / "plain.onnx", tmp_path / "pruned.onnx"
+    g = Builder(Graph("g"))
+    x = g.graph.add_input("x", np.dtype(np.float32), (1, 20))
+    g.graph.outputs = [g.MatMul(g.Relu(g.MatMul(x, normal(20, 20))), normal(20, 20, seed=1))]
+    netglot.save(g.graph, plain)
+    netglot.save(g.graph, pruned, compress=f"prune:{share}")
+    assert pruned.stat().st_size <= plain.stat().st_size
+
+
+@pytest.mark.parametrize("spec", ["prune:0.5", "palettize:3"])
+def test_branches_in_core_ml(spec: str, tmp_path: Path) -> None:
+    """Weights in the branches of an If, both of which Core ML computes."""
+    g, one, other = Builder(Graph("g")), Builder(Graph("then")), Builder(Graph("else"))
+    x, c = g.graph.add_input("x", np.dtype(np.float32), (2, 40)), g.graph.add_input("c", np.dtype(bool), ())
+    w = g.constant(normal(40, 40), name="outer")
+    one.graph.outputs = [one.MatMul(x, w)]
+    other.graph.outputs = [other.MatMul(x, other.constant(normal(40, 40, seed=1), name="inner"))]
+    g.graph.outputs = [g.If(c, then_branch=one.graph, else_branch=other.graph)]
+    netglot.save(g.graph, tmp_path / "net.mlpackage", compress=spec)
+    stored = netglot.load(tmp_path / "net.mlpackage")
+    assert stored_ops(stored) == [{"prune:0.5": "Sparse", "palettize:3": "Palette"}[spec]] * 2
+    compress(g.graph, spec, forms={})
+    for flag in (True, False):
+        feed = {"x": normal(2, 40), "c": np.array(flag)}
+        [wanted], [found] = (
+            OnnxRuntime(g.graph).run(feed).values(),
+            evaluate_coreml(tmp_path / "net.mlpackage", feed).values(),
+        )
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
 
 
 # ------------------------------------------------------------------------------- size

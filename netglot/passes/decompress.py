@@ -14,9 +14,10 @@ from netglot.ir.schema import DOMAIN
 from netglot.passes.pipeline import apply
 
 COMPRESSED = ("Palette", "Sparse")
+Where = Callable[[Graph, Node], bool]  # the graph is the one that holds the node: a body, perhaps
 
 
-def decompress(graph: Graph, *ops: str, where: Callable[[Node], bool] | None = None) -> bool:
+def decompress(graph: Graph, *ops: str, where: Where | None = None) -> bool:
     """Makes dense constants of the stored weights that `ops` (Palette and Sparse, if none is named) decompress.
 
     For targets without such a form. In bodies too. A DequantizeLinear of what is computed stays. `where`: which nodes,
@@ -25,9 +26,9 @@ def decompress(graph: Graph, *ops: str, where: Callable[[Node], bool] | None = N
     return apply(partial(_decompress, ops=ops or COMPRESSED, where=where), graph)
 
 
-def _decompress(graph: Graph, ops: tuple[str, ...], where: Callable[[Node], bool] | None) -> bool:
+def _decompress(graph: Graph, ops: tuple[str, ...], where: Where | None) -> bool:
     stored = [node for node in graph.nodes() if node.op in ops and _is_stored(node)]
-    found = stored if where is None else [node for node in stored if where(node)]
+    found = stored if where is None else [node for node in stored if where(graph, node)]
     return any([_fold(graph, node) for node in found])
 
 

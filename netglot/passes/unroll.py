@@ -6,8 +6,10 @@ import numpy as np
 
 from netglot.ir.builder import Builder
 from netglot.ir.graph import Graph, Node, Value
+from netglot.ir.schema import DOMAIN
 from netglot.ir.types import is_static
 from netglot.passes.bodies import loop_length, replace
+from netglot.passes.decompress import COMPRESSED
 from netglot.passes.match import nodes, number
 
 
@@ -41,6 +43,7 @@ def _is_total(node: Node) -> bool:
     divisor_or_index = node.input(1)
     safe = node.op == "Div" and node.output.dtype is not None and node.output.dtype.kind == "f"
     safe |= node.op == "Gather" and divisor_or_index is not None and divisor_or_index.is_constant
+    safe |= node.domain == DOMAIN and node.op in COMPRESSED
     return safe or not (node.domain or node.op in _PARTIAL)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from netglot.errors import ConversionError
+from netglot.errors import ConversionError, Problem
 from netglot.ir.graph import Graph
-from netglot.passes.stored_weights import FORMS, OVERHEAD, Weight, store, weights
+from netglot.passes.decompress import COMPRESSED, decompress
+from netglot.passes.stored_weights import FORMS, Forms, Weight, store, stored, weights
 from netglot.quantize.palette import palettize
 from netglot.quantize.prune import shares, without_smallest
 
@@ -106,33 +106,45 @@ def _refused(text: str, why: str) -> ConversionError:
     return ConversionError(f"--compress {text}: {why}", hint=hint)
 
 
-def compress(graph: Graph, spec: str, *, forms: Collection[str] = FORMS) -> Compression:
+def compress(graph: Graph, spec: str, *, forms: Forms = FORMS) -> Compression:
     """Prunes and palettises the weights of `graph`, in place, and stores them in those of `forms` that are smaller.
 
     spec: see `parse`. forms: what the target has of "Palette" and "Sparse"; without any all weights stay dense
     constants, which the C++ writer's entropy coder takes, and `lossless` then changes nothing. Weights are the
     floating-point constants of at least 64 elements that convolutions, products, recurrences and embeddings read; those
-    with an infinity or NaN stay as they are.
+    with an infinity or NaN stay as they are. So do those that are quantised already, with a warning; palettes and
+    sparse weights are made anew.
     """
     asked = parse(spec)
+    if asked != Spec():
+        _open(graph)
     found = [weight for weight in weights(graph) if _is_worth_it(weight.value.array)]
     counts = shares([weight.value.array for weight in found], asked.prune)
     return Compression(spec, [_compress(*item, asked, forms) for item in zip(found, counts, strict=True)])
+
+
+def _open(graph: Graph) -> None:
+    """Makes stored weights dense, so that what is asked for holds for them, too."""
+    packed = {weight.value for weight in stored(graph, *COMPRESSED)}
+    decompress(graph, where=lambda _, node: node.output in packed)
+    if left := stored(graph, "DequantizeLinear"):
+        what = f"{len(left)} weights are quantised already and stay as they are ('{left[0].value.name}' is the first)"
+        graph.warnings.append(Problem(f"--compress: {what}", left[0].reader.origin))
 
 
 def _is_worth_it(w: np.ndarray) -> bool:
     return w.size >= SMALLEST and bool(np.isfinite(w).all())
 
 
-def _compress(weight: Weight, count: int, spec: Spec, forms: Collection[str]) -> CompressedTensor:
+def _compress(weight: Weight, count: int, spec: Spec, forms: Forms) -> CompressedTensor:
     value = weight.value
     original = value.array
     w = without_smallest(original, count) if count else original
     if spec.bits is not None and _palette_bytes(w, spec.bits) < w.nbytes:
         w = palettize(w, spec.bits)
     value.data = w
-    name, stored = value.name, store(weight, _forms(forms, spec))
-    maker = weight.graph.producer(weight.graph[name]) if stored else None
+    name, is_stored = value.name, store(weight, _forms(forms, spec))
+    maker = weight.graph.producer(weight.graph[name]) if is_stored else None
     after, values = stored_bytes(w)
     return CompressedTensor(
         name, weight.reader.name, w.shape, original.nbytes, after, _sqnr(original, w), values,
@@ -140,13 +152,14 @@ def _compress(weight: Weight, count: int, spec: Spec, forms: Collection[str]) ->
     )  # fmt: skip
 
 
-def _forms(forms: Collection[str], spec: Spec) -> Collection[str]:
+def _forms(forms: Forms, spec: Spec) -> Forms:
     """Palettised weights are palettes, pruned or not: one table of 2^bits entries with zero among them."""
-    return [form for form in forms if form == "Palette"] or forms if spec.bits is not None else forms
+    is_one = spec.bits is not None and "Palette" in forms
+    return {"Palette": forms["Palette"]} if is_one else forms
 
 
 def _palette_bytes(w: np.ndarray, bits: int) -> int:
-    return -(-w.size * bits // 8) + (w.itemsize << bits) + OVERHEAD
+    return -(-w.size * bits // 8) + (w.itemsize << bits) + FORMS["Palette"]
 
 
 def stored_bytes(w: np.ndarray) -> tuple[int, int]:

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from netglot.ir.graph import Graph, Value
+from netglot.passes.decompress import decompress
 from netglot.passes.match import bypass, nodes, producer
+from netglot.passes.stored_weights import Forms
 from netglot.passes.widen import BRAIN, DOUBLE, HALF, widen
 from netglot.quantize.choose import FLOAT
 from netglot.quantize.compress import Compression, compress
@@ -68,13 +70,14 @@ def shrink(graph: Graph, target: str, request: Request, progress: Progress | Non
     return shrunk
 
 
-# Which operators for stored weights each target's files have.
-FORMS: Mapping[str, tuple[str, ...]] = {"onnx": ("Palette", "Sparse"), "coreml": ("Palette", "Sparse")}
+# Which operators for stored weights each target's files have, and what each costs there (seen: up to 200 bytes, and
+# 1,150 for ONNX's Sparse, which is twelve operators).
+FORMS: Mapping[str, Forms] = {"onnx": {"Palette": 256, "Sparse": 1280}, "coreml": {"Palette": 256, "Sparse": 256}}
 
 
 def _compress(graph: Graph, target: str, request: Request) -> Compression:
     """In place. Weights that are quantised afterwards stay dense."""
-    forms = () if request.on_integers else FORMS.get(target, ())
+    forms = {} if request.on_integers else FORMS.get(target, {})
     return compress(graph, str(request.compress), forms=forms)
 
 
@@ -90,6 +93,7 @@ def _add(shrunk: Shrunk, found: Compression, target: str) -> None:
 def _quantised(
     graph: Graph, target: str, request: Request, executor: Executor | None, progress: Progress | None
 ) -> Shrunk:
+    decompress(graph)  # palettes and sparse weights are weights like all others, and get integers
     widen(graph, (HALF, BRAIN, DOUBLE))
     quantizer = Quantizer(graph, scheme(str(request.quantize), target), request, executor, progress)
     result, how = quantizer.run()

@@ -34,7 +34,7 @@ def prepare_weights(graph: Graph) -> None:
             _turn(graph, node)
         elif node.op == QUANTIZE:
             _centre(graph, node)
-    if decompress(graph, DEQUANTIZE, *COMPRESSED, where=lambda node: not _is_written(graph, node)):
+    if decompress(graph, DEQUANTIZE, *COMPRESSED, where=lambda holder, node: not _is_written(holder, node)):
         run(graph, [fold_constants])  # what moves or computes with them
     run(graph, [remove_dead_code])
 
