@@ -150,7 +150,15 @@ def test_outliers() -> None:
 
 
 def test_saturation() -> None:
-    assert reasons(row("x", 15.0, saturation=0.008))["x"] == "0.8 % of values saturate"
+    assert reasons(row("x", 15.0, high=2.0, saturation=0.008))["x"] == "0.8 % of values saturate"
+
+
+@pytest.mark.parametrize(("high", "is_told"), [(0.9998, False), (2.0, True)])
+def test_saturation_by_less_than_a_step_is_not_the_cause(high: float, is_told: bool) -> None:
+    """The grid of a Softmax ends at 255/256: clipping a 1 costs next to nothing, what it was made of all the rest."""
+    y = row("y", 22.5, low=0.0, high=high, scale=1 / 256, zero_point=-128, saturation=0.0125, rms=0.28,
+            within=high, peaks=(high,), inputs=("x",))  # fmt: skip
+    assert ("saturate" in reasons(row("x", 36.3), y)["y"]) == is_told
 
 
 def test_few_levels() -> None:
@@ -159,7 +167,7 @@ def test_few_levels() -> None:
 
 
 def test_what_follows_names_its_input_and_once_why_it_began() -> None:
-    first = row("a", 12.0, saturation=0.02)
+    first = row("a", 12.0, high=2.0, saturation=0.02)
     found = reasons(first, row("b", 11.0, inputs=("a",)), row("c", 10.5, inputs=("b",)))
     assert found["a"] == "2 % of values saturate"
     assert found["b"] == "follows from its input 'a', which is at 12.0 dB already"

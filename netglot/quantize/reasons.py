@@ -67,12 +67,11 @@ def _fault(row: TensorRow) -> str:
 
 def _cause(row: TensorRow, inputs: Sequence[TensorRow]) -> str:
     """What happened at `row` itself."""
-    own = _fault(row)
-    if own and _explained(row):
-        return own
-    if row.saturation >= SATURATED:
-        return _saturates(row)
-    return _coarse_input(inputs) or _weights(row) or own or _saturates(row) or _rounding(row, rounding_sqnr(row))
+    if _explained(row):
+        return _fault(row)
+    if row.saturation >= SATURATED and (clips := _saturates(row)):
+        return clips
+    return _coarse_input(inputs) or _weights(row) or _saturates(row) or _rounding(row, rounding_sqnr(row))
 
 
 def first_of(row: TensorRow, *tests: Callable[[TensorRow], str]) -> str:
@@ -84,6 +83,18 @@ def rounding_sqnr(row: TensorRow) -> float:
     if not (row.rms > 0 and row.scale > 0):
         return math.nan
     return 10 * math.log10(12) + 20 * math.log10(row.rms / row.scale)
+
+
+def _clipping_sqnr(row: TensorRow) -> float:
+    """dB if clipping were all, and all that saturates as far beyond the grid as the farthest value; NaN if unknown."""
+    if row.dtype not in _ENDS or not (row.rms > 0 and row.scale > 0 and row.saturation > 0):
+        return math.nan
+    low, high = ((end - row.zero_point) * row.scale for end in _ENDS[row.dtype])
+    beyond = max(row.high - high, low - row.low)
+    return 20 * math.log10(row.rms / beyond) - 10 * math.log10(row.saturation) if beyond > 0 else math.nan
+
+
+_ENDS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}  # of the grids that activations have
 
 
 def _channels(row: TensorRow) -> str:
@@ -111,6 +122,9 @@ def _few_steps(row: TensorRow) -> str:
 
 
 def _saturates(row: TensorRow) -> str:
+    """Not where that costs little: a Softmax's 1 is beyond its grid, but by less than a step."""
+    if math.isfinite(row.sqnr) and _clipping_sqnr(row) > row.sqnr + OWN:
+        return ""
     return f"{percent(row.saturation)} of values saturate" if row.saturation >= RARE else ""
 
 
