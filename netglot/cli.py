@@ -262,7 +262,7 @@ def unmap(map_file: Path, report: TextIO) -> None:
     from netglot.backends.cpp.protect import read_map
     from netglot.backends.cpp.protect import unmap as run
 
-    click.echo(run(report.read(), read_map(map_file.read_text(encoding="utf-8"))), nl=False)
+    click.echo(run(report.read(), read_map(map_file.read_bytes())), nl=False)
 
 
 @main.command()

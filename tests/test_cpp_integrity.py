@@ -34,6 +34,21 @@ def flips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "flips"
 
 
+def test_a_shorter_weights_file_is_refused_not_read_beyond(tmp_path: Path) -> None:
+    save(small_net(), tmp_path / "model")
+    weights = (tmp_path / "model" / "weights.bin").read_bytes()
+    flags = ["-std=c++17", "-O0", "-DNETGLOT_ONLY=0", "-fsanitize=address", "-I", str(tmp_path / "model")]
+    sources = [str(tmp_path / "model" / f"{name}.cpp") for name in ("model", "layers_0", "weights", "run", "npy")]
+    for part in (weights[:100], b""):
+        (tmp_path / "model" / "weights.bin").write_bytes(part)
+        subprocess.run([find_compiler(), *flags, *sources, "-o", str(tmp_path / "run")], check=True)
+        done = subprocess.run([tmp_path / "run", "--repeat", "1"], capture_output=True, text=True, check=False)
+        assert "its weights are not those that were written" in done.stderr
+    (tmp_path / "model" / "weights.bin").write_bytes(weights + b"x")
+    command = [find_compiler(), *flags, "-c", str(tmp_path / "model" / "weights.cpp"), "-o", str(tmp_path / "w.o")]
+    assert subprocess.run(command, capture_output=True, check=False).returncode != 0
+
+
 @pytest.mark.parametrize("what", ["weights", "plan"])
 def test_every_changed_bit_is_refused(what: str, flips: Path) -> None:
     """2,000 random bits, one at a time; then, changed back, the model runs."""

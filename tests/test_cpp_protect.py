@@ -193,8 +193,8 @@ def test_a_name_that_was_made_of_a_protected_one_is_read() -> None:
     assert unmap(weights, sources(names)) == "my net_weights"
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"names": 1, "tensors": {}}', "\x00"])
-def test_what_is_no_map_is_refused(text: str) -> None:
+@pytest.mark.parametrize("text", [b"\xff\xfe\x00", "", "[]", "{}", '{"names": 1, "tensors": {}}', "\x00"])
+def test_what_is_no_map_is_refused(text: str | bytes) -> None:
     with pytest.raises(ConversionError, match="no map"):
         read_map(text)
 

@@ -174,12 +174,12 @@ def weights(model: Model) -> str:
 #endif
 
 #if defined(NETGLOT_WEIGHTS_ARRAY)
-alignas({ALIGNMENT}) const unsigned char {model.symbol}_weights[] = {{
+alignas({ALIGNMENT}) const unsigned char {model.symbol}_weights[{model.stored}] = {{
 #include "weights_array.h"
 }};
 #else
 #include "incbin.h"
-NETGLOT_INCBIN({model.symbol}_weights, NETGLOT_WEIGHTS)
+NETGLOT_INCBIN({model.symbol}_weights, {model.stored}, NETGLOT_WEIGHTS)
 #endif
 
 namespace {model.namespace} {{

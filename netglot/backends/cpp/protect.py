@@ -371,7 +371,7 @@ def map_text(names: Names, tensors: Mapping[str, str]) -> str:
     return json.dumps({"salt": names.salt.hex(), "tensors": dict(tensors), "names": others}, indent=1) + "\n"
 
 
-def read_map(text: str) -> dict[str, str]:
+def read_map(text: str | bytes) -> dict[str, str]:
     """Protected name -> name, of a map file's text. ConversionError if it is none."""
     try:
         content = json.loads(text)

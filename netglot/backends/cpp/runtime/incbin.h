@@ -19,7 +19,10 @@
 #define NETGLOT_TEXT_OF(x) #x
 #define NETGLOT_TEXT(x) NETGLOT_TEXT_OF(x)  // of what the macro x stands for
 
-#define NETGLOT_INCBIN(name, file)                                                            \
-  __asm__(NETGLOT_SECTION ".balign 64\n"                                                      \
-          ".globl " NETGLOT_TEXT(__USER_LABEL_PREFIX__) #name "\n" NETGLOT_TEXT(__USER_LABEL_PREFIX__) #name ":\n" \
-          ".incbin \"" file "\"\n" NETGLOT_AFTER);
+#define NETGLOT_LABEL(name) NETGLOT_TEXT(__USER_LABEL_PREFIX__) #name
+
+// A shorter file is filled up with zeros, which the digest then refuses: nobody reads beyond it. A longer one is an error.
+#define NETGLOT_INCBIN(name, bytes, file)                                                   \
+  __asm__(NETGLOT_SECTION ".balign 64\n"                                                    \
+          ".globl " NETGLOT_LABEL(name) "\n" NETGLOT_LABEL(name) ":\n"                      \
+          ".incbin \"" file "\"\n.org " NETGLOT_LABEL(name) " + " #bytes "\n" NETGLOT_AFTER);
