@@ -27,6 +27,8 @@ def request_of(chosen: Format, given: Mapping[str, Any]) -> Request | None:
     ConversionError, before any work is done, for what the format does not have, or what does not go together.
     """
     asked = {name: item for name, item in given.items() if not (item is None or (isinstance(item, str) and not item))}
+    if given.get("compress") == "":  # of a variable of a script that is not set, say
+        raise ConversionError("--compress does not say how", hint="Possible: lossless, prune:0.6, palettize:4")
     if "quantize" not in asked and "compress" not in asked:
         if asked:
             raise ConversionError(f"{', '.join(asked)}: only with --quantize or --compress")

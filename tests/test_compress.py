@@ -68,6 +68,12 @@ def test_specs_that_are_refused(text: str, why: str) -> None:
         parse(text)
 
 
+def test_nothing_is_no_way_to_compress(tmp_path: Path) -> None:
+    with pytest.raises(ConversionError, match="does not say how"):
+        netglot.save(network(), tmp_path / "a.onnx", compress="")
+    assert not list(tmp_path.iterdir())
+
+
 # ---------------------------------------------------------------------------- pruning
 
 
