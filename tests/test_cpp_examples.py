@@ -94,6 +94,18 @@ def test_two_models_in_one_program(compiler: str, tmp_path: Path) -> None:
     call(tmp_path / "build" / "app")
 
 
+@pytest.mark.parametrize("protect", [False, True])
+def test_weights_as_an_array_for_compilers_without_incbin(protect: bool, tmp_path: Path) -> None:
+    need("cmake")
+    g = Builder(Graph("net"))
+    x = g.graph.add_input("x", np.dtype(np.float32), (3,))
+    g.graph.outputs = [g.Add(x, np.array([1, 2, 3], np.float32))]
+    save(g.graph, tmp_path / "net", protect=protect)
+    call("cmake", "-S", tmp_path / "net", "-B", tmp_path / "build", "-DWEIGHTS_ARRAY=ON", "-DCMAKE_BUILD_TYPE=None")
+    call("cmake", "--build", tmp_path / "build")
+    call(tmp_path / "build" / "run", "--repeat", "1")  # it proves its weights
+
+
 def built(example: str, digits: Path, folder: Path, *options: str) -> Path:
     """The CMake project of an example, with all warnings as errors; for one level, as compiling takes the time."""
     need("cmake")

@@ -73,7 +73,7 @@ set_source_files_properties(weights.cpp PROPERTIES OBJECT_DEPENDS ${{CMAKE_CURRE
 {_threads(model, target)}# Compilers that can't include a file by the assembler get the weights as numbers.
 if(MSVC OR WEIGHTS_ARRAY)
   file(READ weights.bin hexadecimal HEX)
-  string(REGEX REPLACE "(..)" "0x\\1," numbers "${{hexadecimal}}")
+  string(REGEX REPLACE "(..)" "0x\\\\1," numbers "${{hexadecimal}}")
   file(WRITE ${{CMAKE_CURRENT_BINARY_DIR}}/weights_array.h "${{numbers}}\n")
   target_compile_definitions({target} PRIVATE NETGLOT_WEIGHTS_ARRAY)
   target_include_directories({target} PRIVATE ${{CMAKE_CURRENT_BINARY_DIR}})
