@@ -125,7 +125,7 @@ def main() -> None:
     "--quantize-io", type=click.Choice(["float", "int8", "uint8"]), help="Inputs and outputs; float unless asked."
 )
 @click.option(
-    "--max-drop", type=click.FloatRange(0, 1), help="Leave in float what it takes to lose no more than this share."
+    "--max-drop", type=click.FloatRange(0, 1), help="Leave out what it takes to lose no more than this share."
 )
 @click.option("--evaluate", metavar="DATA", type=FILE, help="What --max-drop is measured on; else --calibrate's data.")
 @click.option("--executor", metavar="WHERE", help="Who looks at the data: processes:N, threads:N or dask://HOST:PORT.")

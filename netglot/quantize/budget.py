@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+RANKING = 8  # samples on which they are ranked, each changed alone
 TRIES = 32  # of those left in float, how many are tried without; each costs a run over the data
 
 Drop = Callable[[frozenset[str]], float]  # with these left in float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -106,24 +107,25 @@ def _refused(text: str, why: str) -> ConversionError:
     return ConversionError(f"--compress {text}: {why}", hint=hint)
 
 
-def compress(graph: Graph, spec: str, *, forms: Forms = FORMS) -> Compression:
+def compress(graph: Graph, spec: str, *, forms: Forms = FORMS, keep: Collection[str] = ()) -> Compression:
     """Prunes and palettises the weights of `graph`, in place, and stores them in those of `forms` that are smaller.
 
     spec: see `parse`. forms: what the target has of "Palette" and "Sparse"; without any all weights stay dense
     constants, which the C++ writer's entropy coder takes, and `lossless` then changes nothing. Weights are the
     floating-point constants of at least 64 elements that convolutions, products, recurrences and embeddings read; those
     with an infinity or NaN stay as they are. So do those that are quantised already, with a warning; palettes and
-    sparse weights are made anew.
+    sparse weights are made anew. keep: names of weights that stay as they are; the others become the same without it.
     """
     asked = parse(spec)
     if asked != Spec():
-        _open(graph)
+        open_stored(graph)
     found = [weight for weight in weights(graph) if _is_worth_it(weight.value.array)]
     counts = shares([weight.value.array for weight in found], asked.prune)
-    return Compression(spec, [_compress(*item, asked, forms) for item in zip(found, counts, strict=True)])
+    chosen = [item for item in zip(found, counts, strict=True) if item[0].value.name not in keep]
+    return Compression(spec, [_compress(*item, asked, forms) for item in chosen])
 
 
-def _open(graph: Graph) -> None:
+def open_stored(graph: Graph) -> None:
     """Makes stored weights dense, so that what is asked for holds for them, too."""
     packed = {weight.value for weight in stored(graph, *COMPRESSED)}
     decompress(graph, where=lambda _, node: node.output in packed)

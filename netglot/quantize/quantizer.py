@@ -13,7 +13,7 @@ import numpy as np
 from netglot.errors import ConversionError
 from netglot.ir.graph import Graph, Value
 from netglot.quantize import choose
-from netglot.quantize.budget import Found, search
+from netglot.quantize.budget import RANKING, Found, search
 from netglot.quantize.correct import correct_biases
 from netglot.quantize.data import Few, Samples, of_images, open_samples
 from netglot.quantize.equalize import equalize
@@ -27,8 +27,6 @@ from netglot.quantize.scheme import Scheme
 from netglot.quantize.smooth import channels_to_observe, smooth
 
 Progress = Callable[[str, int, int], None]  # what is being done, samples done, of how many
-
-RANKING = 8  # samples on which the operators are ranked, each quantised alone
 
 
 @dataclass
@@ -48,11 +46,16 @@ class Trial:
 
 
 class Quantizer:
-    """`graph` is after the common passes, and left as it is. samples, evaluation: to calibrate on, and to measure."""
+    """`graph` is after the common passes, and left as it is. samples, evaluation: to calibrate on, and to measure.
+
+    original: what the outputs are judged by, where `graph` is not that: where its weights were compressed.
+    """
 
     def __init__(
-        self, graph: Graph, chosen: Scheme, request: Request, executor: Executor | None, progress: Progress | None
-    ) -> None:
+        self, graph: Graph, chosen: Scheme, request: Request, executor: Executor | None, progress: Progress | None,
+        original: Graph | None = None,
+    ) -> None:  # fmt: skip
+        self.original = original or graph
         self.graph, self.scheme, self.request, self.executor, self.progress = graph, chosen, request, executor, progress
         self.samples = None if request.calibrate is None else self._open(request.calibrate)
         self.evaluation = self.samples if request.evaluate is None else self._open(request.evaluate)
@@ -70,7 +73,7 @@ class Quantizer:
 
     def _result(self, best: Trial, graph: Graph, found: Found) -> Result:
         plan = self._plan(best, frozenset(found.floats))
-        return Result(best.graph, graph, plan, best.observations, found)
+        return Result(self.original, best.graph, graph, plan, best.observations, found)
 
     def _said(self, best: Trial) -> str:
         parts = [best.method if self.scheme.needs_data else "", "biases corrected" if best.corrected else ""]
@@ -164,7 +167,7 @@ class Quantizer:
         return min((sum(found[name].sqnr for name in pair) / len(pair) for pair in pairs), default=np.inf)
 
     def _agreement(self, graph: Graph, samples: SampleSet) -> Agreement:
-        return agreement(self.graph, graph, samples, executor=self.executor)
+        return agreement(self.original, graph, samples, executor=self.executor)
 
     # ------------------------------------------------------------------- budget
 

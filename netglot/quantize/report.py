@@ -72,7 +72,7 @@ class LayerRow:
 
 @dataclass(frozen=True)
 class Kept:
-    """A layer that --max-drop left in float or int16: why, and the drop of top-1 agreement before and after it was."""
+    """A layer that --max-drop left in float, or weights as they were: why, and the drop before and after it was."""
 
     layer: str
     why: str

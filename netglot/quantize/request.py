@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, SupportsFloat
 
 from netglot.errors import ConversionError
-from netglot.quantize.compress import parse
+from netglot.quantize.compress import Spec, parse
 from netglot.quantize.data import of_images
 from netglot.quantize.executors import POSSIBLE
 from netglot.quantize.interface import KINDS
@@ -74,8 +74,9 @@ class Request:
             yield ConversionError("--quantize-io needs --quantize int8 or uint8, which compute on integers throughout")
         if self.io != "float" and target == "coreml":
             yield ConversionError("Core ML has no inputs and outputs of 8 bits: leave --quantize-io away")
-        if self.max_drop is not None and not self.on_integers:
-            yield ConversionError("--max-drop needs --quantize with integers: other modes leave nothing to choose from")
+        if self.max_drop is not None and not self.leaves_a_choice:
+            what = "--max-drop needs --quantize with integers, or --compress alone that prunes or palettises"
+            yield ConversionError(f"{what}: nothing else leaves a choice")
         if self.compress is None:
             return
         asked = parse(self.compress)
@@ -92,6 +93,12 @@ class Request:
     @property
     def on_integers(self) -> bool:
         return self.quantize not in (None, "fp16")
+
+    @property
+    def leaves_a_choice(self) -> bool:
+        """Whether some of what is asked for can be left undone: operators in float, or weights as they are."""
+        changes_weights = self.compress is not None and parse(self.compress) != Spec()
+        return self.on_integers or (self.quantize is None and changes_weights)
 
     def sees_ranges(self, target: str) -> bool:
         """Whether ranges are chosen from data before anything is written."""

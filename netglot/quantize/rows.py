@@ -28,8 +28,9 @@ Progress = Callable[[int, int], None]
 
 @dataclass
 class Result:
-    """A quantised graph beside the float graph that it was made of, and how it was made."""
+    """A quantised graph beside the float graph that it was made of, the one before any change, and how it was made."""
 
+    original: Graph
     reference: Graph
     quantised: Graph
     plan: Plan
@@ -46,11 +47,11 @@ def fill_report(
     noises: dict[str, Noise] = {}
     if samples is not None:
         noises = measure(result.reference, result.quantised, names, Few(samples), executor=executor)
-        report.agreement = agreement(result.reference, result.quantised, samples, executor=executor, progress=progress)
+        report.agreement = agreement(result.original, result.quantised, samples, executor=executor, progress=progress)
     report.tensors = list(_tensor_rows(result, noises))
     report.layers = list(_layer_rows(result, noises))
     report.size_before, report.size_after = _bytes(result.reference), _bytes(result.quantised)
-    report.kept = list(_kept(result))
+    report.kept = list(kept(result.found, str(FLOAT)))
 
 
 def _measured(result: Result) -> list[str]:
@@ -188,12 +189,12 @@ def _channel_axis(value: Value) -> int:
 # ------------------------------------------------------------------------ budget
 
 
-def _kept(result: Result) -> Iterator[Kept]:
+def kept(found: Found, runs_in: str) -> Iterator[Kept]:
     """In the order in which they were found; what each changed is known where it was tried so."""
-    floats, drops = result.found.floats, result.found.drops
+    floats, drops = found.floats, found.drops
     steps = drops if len(drops) == len(floats) + 1 else [NAN] * (len(floats) + 1)
     for i, name in enumerate(floats):
-        yield Kept(name, result.found.why.get(name, ""), steps[i], steps[i + 1])
+        yield Kept(name, found.why.get(name, ""), steps[i], steps[i + 1], runs_in)
 
 
 def why(result: Result, names: Iterable[str], samples: SampleSet, executor: Executor | None = None) -> dict[str, str]:

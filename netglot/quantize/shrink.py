@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -16,6 +16,7 @@ from netglot.passes.decompress import decompress
 from netglot.passes.match import bypass, nodes, producer
 from netglot.passes.stored_weights import Forms
 from netglot.passes.widen import BRAIN, DOUBLE, HALF, widen
+from netglot.quantize.budget import Found
 from netglot.quantize.choose import FLOAT
 from netglot.quantize.compress import Compression, compress
 from netglot.quantize.data import Samples, of_images, open_samples
@@ -26,13 +27,15 @@ from netglot.quantize.observe import Observation, observe
 from netglot.quantize.quantizer import Quantizer
 from netglot.quantize.report import CompressionRow, QuantizationReport
 from netglot.quantize.request import Request
-from netglot.quantize.rows import fill_report
+from netglot.quantize.rows import fill_report, kept
 from netglot.quantize.run import SampleSet
 from netglot.quantize.scheme import scheme
+from netglot.quantize.spare import spare
 from netglot.runtimes.base import Tensor
 from netglot.verify.inputs import KINDS, random_inputs
 
 Progress = Callable[[str, int, int], None]  # what is being done, samples done, of how many
+AS_IT_WAS = "weights as they were"  # what a layer runs in whose weights --max-drop left so
 
 
 @dataclass
@@ -57,14 +60,14 @@ def shrink(graph: Graph, target: str, request: Request, progress: Progress | Non
     Raises ConversionError for data that does not fit, and for a budget that can't be met.
     """
     original, graph = graph, graph.copy()
-    compressed = None if request.compress is None else _compress(graph, target, request)
     with _opened(request.executor) as executor:
+        if not request.quantize:
+            return _compressed(original, graph, target, request, executor, progress)
+        compressed = None if request.compress is None else _compress(graph, target, request)
         if request.on_integers:
-            shrunk = _quantised(graph, target, request, executor, progress)
-        elif request.quantize:
-            shrunk = _halved(graph, target, request, executor)
+            shrunk = _quantised(original, graph, target, request, executor, progress)
         else:
-            shrunk = _only_compressed(original, graph, target, request, executor)
+            shrunk = _halved(graph, target, request, executor)
     if compressed is not None:
         _add(shrunk, compressed, target)
     return shrunk
@@ -75,10 +78,10 @@ def shrink(graph: Graph, target: str, request: Request, progress: Progress | Non
 FORMS: Mapping[str, Forms] = {"onnx": {"Palette": 256, "Sparse": 1280}, "coreml": {"Palette": 256, "Sparse": 256}}
 
 
-def _compress(graph: Graph, target: str, request: Request) -> Compression:
+def _compress(graph: Graph, target: str, request: Request, keep: Collection[str] = ()) -> Compression:
     """In place. Weights that are quantised afterwards stay dense."""
     forms = {} if request.on_integers else FORMS.get(target, {})
-    return compress(graph, str(request.compress), forms=forms)
+    return compress(graph, str(request.compress), forms=forms, keep=keep)
 
 
 def _add(shrunk: Shrunk, found: Compression, target: str) -> None:
@@ -91,11 +94,13 @@ def _add(shrunk: Shrunk, found: Compression, target: str) -> None:
 
 
 def _quantised(
-    graph: Graph, target: str, request: Request, executor: Executor | None, progress: Progress | None
+    original: Graph, graph: Graph, target: str, request: Request, executor: Executor | None, progress: Progress | None
 ) -> Shrunk:
-    decompress(graph)  # palettes and sparse weights are weights like all others, and get integers
-    widen(graph, (HALF, BRAIN, DOUBLE))
-    quantizer = Quantizer(graph, scheme(str(request.quantize), target), request, executor, progress)
+    original = original.copy()
+    for one in (original, graph):
+        decompress(one)  # palettes and sparse weights are weights like all others, and get integers
+        widen(one, (HALF, BRAIN, DOUBLE))
+    quantizer = Quantizer(graph, scheme(str(request.quantize), target), request, executor, progress, original)
     result, how = quantizer.run()
     report = QuantizationReport(str(request.quantize), target, how, len(quantizer.samples or ()))
     fill_report(report, result, quantizer.evaluation, executor, quantizer.step("measuring"))
@@ -142,14 +147,23 @@ class _Random:
         return random_inputs(self._inputs, self._count)
 
 
-def _only_compressed(original: Graph, graph: Graph, target: str, request: Request, executor: Executor | None) -> Shrunk:
+def _compressed(
+    original: Graph, graph: Graph, target: str, request: Request, executor: Executor | None, progress: Progress | None
+) -> Shrunk:
     report = QuantizationReport("", target)
     samples = _samples(graph, request, request.calibrate)
     held_out = _samples(graph, request, request.evaluate) or samples
+    found = Found()
+    if request.max_drop is not None:
+        assert held_out is not None  # as check() has it
+        found = spare(original, str(request.compress), request.max_drop, held_out, executor, progress)
+    shrunk = Shrunk(graph, report, samples, is_changed=False)
+    _add(shrunk, _compress(graph, target, request, found.floats), target)
+    report.kept = list(kept(found, AS_IT_WAS))
     if held_out is not None:
         report.samples = len(held_out)
         report.agreement = agreement(original, graph, held_out, executor=executor)
-    return Shrunk(graph, report, samples, is_changed=False)
+    return shrunk
 
 
 def _opened(executor: Executor | str | None) -> AbstractContextManager[Executor | None]:
