@@ -158,6 +158,16 @@ def load(
     return _load(_model(model, weights, source_format, options, outputs, program))
 
 
+def _require_other(path: Path, source: Model, target: Target) -> None:
+    """What is written replaces nothing that is read, not even with --force: it may turn out not to be equal."""
+    read = [source.path, source.weights, target.options.get("encrypt")]
+    for item in (Path(each).resolve() for each in read if each is not None and Path(each).exists()):
+        if path.resolve() in (item, *item.parents):
+            raise ConversionError(
+                f"the output would replace '{item.name}', which this conversion reads", Origin(str(path))
+            )
+
+
 def _options(
     inputs: Inputs | None = None, batch: int | None = None, mean: PathLike | None = None, placeholders: bool = False,
     outputs: tuple[str, ...] = (), signature: str | None = None, tag: str | None = None,
@@ -332,6 +342,7 @@ def convert(
     source = _model(model, weights, source_format, reading, outputs, program)
     for path in filter(None, (to.path, to.map_file)):
         require_free(path, force)
+        _require_other(path, source, to)
     graph = _load(source)
     report = Report(str(source.path), str(to.path), warnings=graph.warnings)
     report.rtol = _tolerance(graph, to) if rtol is None else rtol

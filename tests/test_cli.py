@@ -325,6 +325,23 @@ def test_missing_weights(here: Path) -> None:
     assert "weights" in refused(here, 2, "convert", "net.prototxt", "-o", "a.onnx")
 
 
+def test_what_is_read_is_not_replaced(here: Path) -> None:
+    """It may turn out not to be equal, and be all that is left."""
+    (here / "net").mkdir()
+    for source in (PROTOTXT, WEIGHTS):
+        (here / "net" / source.name).write_bytes(source.read_bytes())
+    (here / "net" / "interface.json").write_text("{}")  # as in a folder that may be replaced
+    assert run("convert", "net/deploy.prototxt", "net/digits.caffemodel", "-o", "net/digits.onnx").exit_code == 0
+    for arguments in (
+        ("net/digits.onnx", "-o", "net/digits.onnx"),
+        ("net/digits.onnx", "--to", "tflite", "-o", "net/digits.onnx"),
+        ("net/digits.onnx", "--to", "cpp", "-o", "net"),
+        ("net/deploy.prototxt", "net/digits.caffemodel", "--to", "onnx", "-o", "net/digits.caffemodel"),
+        ("net/digits.onnx", "--to", "cpp", "--encrypt", "net/deploy.prototxt", "-o", "net/deploy.prototxt"),
+    ):
+        assert "would replace" in refused(here, 2, "convert", *arguments, "--force")
+
+
 def test_a_plugin_that_fails(here: Path) -> None:
     (here / "mine.py").write_text("1 / 0\n")
     message = refused(here, 2, "convert", PROTOTXT, WEIGHTS, "-o", "a.onnx", "--plugin", "mine.py")

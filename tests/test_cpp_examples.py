@@ -81,8 +81,8 @@ target_link_libraries(app PRIVATE First Second)
 @pytest.mark.parametrize("compiler", ["g++", "clang++"])
 def test_two_models_in_one_program(compiler: str, tmp_path: Path) -> None:
     need("cmake", compiler)
-    for name, op in (("first", "Add"), ("second", "Mul")):
-        g = Builder(Graph(name))
+    for name, graph, op in (("first", "main_graph", "Add"), ("second", "torch_jit", "Mul")):
+        g = Builder(Graph(graph))  # what exporters call every network does not name the code: the folder does
         x = g.graph.add_input("x", np.dtype(np.float32), (2,))
         g.graph.outputs = [getattr(g, op)(x, np.array([2, 2], np.float32))]
         save(g.graph, tmp_path / name, threads=2)

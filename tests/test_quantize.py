@@ -361,6 +361,16 @@ def test_nothing_to_quantise() -> None:
         shrink(g.graph, "tflite", Request(quantize="int8", calibrate=data()))
 
 
+def test_why_there_is_nothing_to_quantise() -> None:
+    g = Builder()
+    g.graph.outputs = [g.MatMul(g.graph.add_input("x", np.dtype(np.float32), (1, 4)), np.ones((4, 4), np.float32))]
+    with pytest.raises(ConversionError, match="1,024 numbers or more"):
+        shrink(g.graph, "onnx", Request(quantize="int4"))
+    done = shrink(branches(), "onnx", Request(quantize="int8", calibrate=data())).graph
+    with pytest.raises(ConversionError, match="quantised already"):
+        shrink(done, "onnx", Request(quantize="int8", calibrate=data()))
+
+
 def test_nan_in_the_data() -> None:
     samples = data()
     samples[3]["x"][0, 0, 0, 0] = np.nan

@@ -210,6 +210,9 @@ def test_labels_that_do_not_fit() -> None:
     samples = data(4, 2, 6, labels=np.zeros(4, np.int64))
     with pytest.raises(ConversionError, match=r"4 labels, but .* gives 8 classes"):
         agreement(outputs((2, 5)), outputs((2, 5)), samples)
+    beyond = data(4, 2, 6, labels=np.arange(8) % 5 + 1)
+    with pytest.raises(ConversionError, match=r"a label 5, but .* tells 5 classes apart"):
+        agreement(outputs((2, 5)), outputs((2, 5)), beyond)
 
 
 def test_boxes_beside_probabilities_are_no_classes() -> None:

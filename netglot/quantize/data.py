@@ -48,6 +48,11 @@ class Samples:
     def __len__(self) -> int:
         return self._count
 
+    @property
+    def items(self) -> int:
+        """In all samples together."""
+        return self._count * self.batch
+
     def __iter__(self) -> Iterator[Arrays]:
         return iter(self._source)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial, reduce
-from math import inf, isfinite, log10, sqrt
+from math import inf, isfinite, log10, prod, sqrt
 from operator import add
 
 import ml_dtypes
@@ -221,9 +221,10 @@ def agreement(
     columns = [_joined(column) for column in zip(*(part.classes for part in parts), strict=True)]
     labels = getattr(samples, "labels", None)
     outputs = (
-        _agreement_of(*row, labels) for row in zip(names[0], noises, _classifying(reference, columns), strict=True)
+        _agreement_of(*row, labels)
+        for row in zip(reference.outputs, noises, _classifying(reference, columns), strict=True)
     )
-    return Agreement(tuple(outputs), len(samples))
+    return Agreement(tuple(outputs), len(samples) * getattr(samples, "batch", 1))
 
 
 def _classifying(graph: Graph, columns: Sequence[np.ndarray | None]) -> list[np.ndarray | None]:
@@ -276,14 +277,26 @@ def _is_probability(graph: Graph, value: Value | None) -> bool:
     return producer(graph, value, "Softmax", "LogSoftmax") is not None
 
 
-def _agreement_of(name: str, noise: Noise, classes: np.ndarray | None, labels: np.ndarray | None) -> OutputAgreement:
+def _agreement_of(
+    output: Value, noise: Noise, classes: np.ndarray | None, labels: np.ndarray | None
+) -> OutputAgreement:  # fmt: skip
+    name = output.name
     if classes is None or not classes.size:
         return OutputAgreement(name, noise.sqnr, noise.relative)
     top1 = float(np.mean(classes[0] == classes[1]))
     if labels is None:
         return OutputAgreement(name, noise.sqnr, 1 - top1, top1)
-    if labels.size != classes.shape[1]:
-        what = f"there are {labels.size} labels, but '{name}' gives {classes.shape[1]} classes"
-        raise ConversionError(what, hint="There must be one label for each row of each sample.")
+    _require_labels(output, labels, classes.shape[1])
     before, after = (float(np.mean(row == labels.ravel())) for row in classes)
     return OutputAgreement(name, noise.sqnr, before - after, top1, (before, after))
+
+
+def _require_labels(output: Value, labels: np.ndarray, rows: int) -> None:
+    if labels.size != rows:
+        what = f"there are {labels.size} labels, but '{output.name}' gives {rows} classes"
+        raise ConversionError(what, hint="There must be one label for each row of each sample.")
+    dims = (output.shape or (None, None))[1:]
+    count = prod(dim for dim in dims if isinstance(dim, int)) if all(isinstance(dim, int) for dim in dims) else inf
+    if labels.size and labels.max() >= count:
+        what = f"there is a label {labels.max()}, but '{output.name}' tells {count} classes apart"
+        raise ConversionError(what, hint=f"Labels are numbers from 0 to {count - 1}.")

@@ -12,6 +12,8 @@ import numpy as np
 
 from netglot.errors import ConversionError
 from netglot.ir.graph import Graph, Value
+from netglot.passes.integer_grids import DEQUANTIZE
+from netglot.passes.match import nodes
 from netglot.quantize import choose
 from netglot.quantize.budget import RANKING, Found, search
 from netglot.quantize.correct import correct_biases
@@ -60,7 +62,8 @@ class Quantizer:
         self.samples = None if request.calibrate is None else self._open(request.calibrate)
         self.evaluation = self.samples if request.evaluate is None else self._open(request.evaluate)
         if not choose.integer_nodes(graph, chosen):
-            raise ConversionError(f"no operator of this network can be quantised to {chosen.mode} for {chosen.target}")
+            what = f"no operator of this network can be quantised to {chosen.mode} for {chosen.target}"
+            raise ConversionError(what, hint=_why_none(graph, chosen))
 
     def _open(self, data: Any) -> Samples:
         return open_samples(data, self.graph.inputs, self.request.preprocess if of_images(data) else "")
@@ -212,6 +215,12 @@ class Quantizer:
             if self.progress:
                 self.progress("ranking operators", done + 1, len(names))
         return sorted(names, key=lambda name: damage[name])
+
+
+def _why_none(graph: Graph, chosen: Scheme) -> str:
+    if any(True for _ in nodes(graph, DEQUANTIZE)):
+        return "Its weights are quantised already: convert it without --quantize."
+    return f"Only weights of {chosen.smallest:,} numbers or more are, and it has none." if chosen.smallest > 1 else ""
 
 
 def _uncorrected(trial: Trial) -> Trial:

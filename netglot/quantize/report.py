@@ -97,7 +97,7 @@ class CompressionRow:
 class QuantizationReport:
     """All that was measured; see the module for units.
 
-    mode: int8, fp16, ... ("" if only compressed). calibration: the method; samples: how many it saw. size_before,
+    mode: int8, fp16, ... ("" if only compressed). calibration: the method; samples: how many items it saw. size_before,
     size_after: bytes of the weights of the whole network. agreement: of the outputs, float against quantised. kept:
     what --max-drop left out of the quantisation, in the order in which it was found. half: the tensors that fp16 would
     have broken and that stay in fp32, with the reason.

@@ -102,7 +102,7 @@ def _quantised(
         widen(one, (HALF, BRAIN, DOUBLE))
     quantizer = Quantizer(graph, scheme(str(request.quantize), target), request, executor, progress, original)
     result, how = quantizer.run()
-    report = QuantizationReport(str(request.quantize), target, how, len(quantizer.samples or ()))
+    report = QuantizationReport(str(request.quantize), target, how, _items(quantizer.samples))
     fill_report(report, result, quantizer.evaluation, executor, quantizer.step("measuring"))
     ends = integer_ends(result.quantised, np.dtype(request.io)) if request.io != "float" else []
     return Shrunk(result.quantised, report, quantizer.samples, ends=ends)
@@ -114,7 +114,7 @@ def _halved(graph: Graph, target: str, request: Request, executor: Executor | No
     computes = target in ("onnx", "coreml")  # the others only store weights so
     seen = _ranges(graph, samples or _Random(graph), executor) if computes else {}
     plan = half_plan(graph, seen)
-    report = QuantizationReport("fp16", target, "" if samples is None else "minmax", len(samples or ()), half=plan.keep)
+    report = QuantizationReport("fp16", target, "" if samples is None else "minmax", _items(samples), half=plan.keep)
     options: dict[str, Any] = {"quantize": "fp16", "keep": frozenset(plan.keep)}
     if computes:
         options["inside"] = plan.inside
@@ -131,6 +131,10 @@ def _samples(graph: Graph, request: Request, data: Any) -> Samples | None:
     if data is None:
         return None
     return open_samples(data, graph.inputs, request.preprocess if of_images(data) else "")
+
+
+def _items(samples: Samples | None) -> int:
+    return 0 if samples is None else samples.items
 
 
 class _Random:
@@ -161,7 +165,7 @@ def _compressed(
     _add(shrunk, _compress(graph, target, request, found.floats), target)
     report.kept = list(kept(found, AS_IT_WAS))
     if held_out is not None:
-        report.samples = len(held_out)
+        report.samples = held_out.items
         report.agreement = agreement(original, graph, held_out, executor=executor)
     return shrunk
 

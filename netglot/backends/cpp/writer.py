@@ -43,6 +43,15 @@ from netglot.passes.widen import BRAIN, HALF, widen
 
 WEIGHTS = "weights.bin"
 MOST_THREADS = 64
+UNTOLD = (
+    "",
+    "graph",
+    "main_graph",
+    "model",
+    "tf2onnx",
+    "torch-jit-export",
+    "torch_jit",
+)  # what exporters call any network
 WEIGHTS_ARRAY = "weights_array.h"  # which the CMakeLists.txt makes of them for compilers without .incbin
 
 
@@ -89,6 +98,7 @@ def save(
 ) -> int:  # fmt: skip
     """Writes `graph` into the folder `path`; returns the number of nodes written.
 
+    What it declares is called like the graph, or like the folder if that has a name which exporters give to any.
     threads: how many tasks of a layer may run at once. exact: no rearranged sums (Winograd convolutions). encrypt: a
     file with the key that the weights are sealed with (seal.py). protect: no name of the source or of ours is written,
     but such as are derived from `salt` (by default a random one); `map_file` (by default beside the folder) tells the
@@ -104,6 +114,8 @@ def save(
     every node that can't be written.
     """
     _check_options(threads, protect, salt)
+    if graph.name in UNTOLD:
+        graph.name = path.name.removesuffix("_cpp")
     key = read_key(Path(encrypt)) if encrypt is not None else None
     lower_control(graph, MOST_STEPS, select=True, recurrent=False)
     io_scales = [scale_of(graph, value) for value in (*graph.inputs, *graph.outputs)]  # before the passes take them in
