@@ -361,6 +361,13 @@ def test_nothing_to_quantise() -> None:
         shrink(g.graph, "tflite", Request(quantize="int8", calibrate=data()))
 
 
+def test_data_that_is_not_there_is_missing_whatever_else_is_said(tmp_path: Path) -> None:
+    given = Request(quantize="int8", calibrate=tmp_path / "photos", preprocess="bgr")
+    given.check("tflite", ALL_COMPRESS)
+    with pytest.raises(ConversionError, match="photos: there is no such file or folder"):
+        shrink(branches(), "tflite", given)
+
+
 def test_why_there_is_nothing_to_quantise() -> None:
     g = Builder()
     g.graph.outputs = [g.MatMul(g.graph.add_input("x", np.dtype(np.float32), (1, 4)), np.ones((4, 4), np.float32))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, SupportsFloat
 
 from netglot.errors import ConversionError
@@ -61,7 +62,7 @@ class Request:
             )
         if self.max_drop is not None and self.calibrate is None and self.evaluate is None:
             yield ConversionError("--max-drop needs data: --calibrate or --evaluate")
-        if self.preprocess and not (of_images(self.calibrate) or of_images(self.evaluate)):
+        if self.preprocess and not any(_may_be_images(data) for data in (self.calibrate, self.evaluate)):
             yield ConversionError(
                 f"--preprocess {self.preprocess} is for images, and there are none; arrays are taken as they are",
                 hint="Leave it out, or give --calibrate a folder of images.",
@@ -103,3 +104,8 @@ class Request:
     def sees_ranges(self, target: str) -> bool:
         """Whether ranges are chosen from data before anything is written."""
         return self.on_integers and scheme(str(self.quantize), target).needs_data
+
+
+def _may_be_images(data: Any) -> bool:
+    """What is not there is said to be missing by whoever opens it."""
+    return of_images(data) or (isinstance(data, (str, Path)) and not Path(data).exists())
