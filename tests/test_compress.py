@@ -294,14 +294,20 @@ def test_what_would_not_be_smaller_stays() -> None:
     assert g.graph["odd"].array is odd
 
 
-def test_bodies_read_what_is_around_them() -> None:
-    """A captured weight is stored where it lies; one of a body in that body."""
+def branches() -> tuple[Builder, Builder, Builder]:
+    """An If, and its branches: the first reads a weight of the graph around it, the other one of its own."""
     g, one, other = Builder(Graph("g")), Builder(Graph("then")), Builder(Graph("else"))
     x, c = g.graph.add_input("x", np.dtype(np.float32), (2, 40)), g.graph.add_input("c", np.dtype(bool), ())
     w = g.constant(normal(40, 40), name="outer")
     one.graph.outputs = [one.MatMul(x, w)]
     other.graph.outputs = [other.MatMul(x, other.constant(normal(40, 40, seed=1), name="inner"))]
     g.graph.outputs = [g.If(c, then_branch=one.graph, else_branch=other.graph)]
+    return g, one, other
+
+
+def test_bodies_read_what_is_around_them() -> None:
+    """A captured weight is stored where it lies; one of a body in that body."""
+    g, one, other = branches()
     found = compress(g.graph, "palettize:2")
     g.graph.check()
     assert sorted(tensor.name for tensor in found.tensors) == ["inner", "outer"]
@@ -380,12 +386,7 @@ def test_onnx_files_do_not_grow(share: float, tmp_path: Path) -> None:
 @pytest.mark.parametrize("spec", ["prune:0.5", "palettize:3"])
 def test_branches_in_core_ml(spec: str, tmp_path: Path) -> None:
     """Weights in the branches of an If, both of which Core ML computes."""
-    g, one, other = Builder(Graph("g")), Builder(Graph("then")), Builder(Graph("else"))
-    x, c = g.graph.add_input("x", np.dtype(np.float32), (2, 40)), g.graph.add_input("c", np.dtype(bool), ())
-    w = g.constant(normal(40, 40), name="outer")
-    one.graph.outputs = [one.MatMul(x, w)]
-    other.graph.outputs = [other.MatMul(x, other.constant(normal(40, 40, seed=1), name="inner"))]
-    g.graph.outputs = [g.If(c, then_branch=one.graph, else_branch=other.graph)]
+    g, _, _ = branches()
     netglot.save(g.graph, tmp_path / "net.mlpackage", compress=spec)
     stored = netglot.load(tmp_path / "net.mlpackage")
     assert stored_ops(stored) == [{"prune:0.5": "Sparse", "palettize:3": "Palette"}[spec]] * 2

@@ -98,7 +98,7 @@ def test_a_budget_that_can_not_be_met() -> None:
 @pytest.mark.parametrize("how", [{"compress": "lossless"}, {"quantize": "fp16", "compress": "prune:0.5"}])
 def test_budgets_that_leave_no_choice(how: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(ConversionError, match="--max-drop needs"):
-        netglot.convert(network(), tmp_path / "net.onnx", max_drop=0.1, calibrate=DATA, **how)
+        netglot.save(network(), tmp_path / "net.onnx", max_drop=0.1, calibrate=DATA, **how)
     assert not list(tmp_path.iterdir())
 
 

@@ -1,14 +1,18 @@
-"""--max-drop: the fewest operators to leave in float with which the network stays as good as asked for."""
+"""--max-drop: the fewest operators, or weights, to leave as they are with which the network is as good as asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+
+from netglot.errors import ConversionError
 
 RANKING = 8  # samples on which they are ranked, each changed alone
 TRIES = 32  # of those left in float, how many are tried without; each costs a run over the data
 
 Drop = Callable[[frozenset[str]], float]  # with these left in float
+Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
 
 
 @dataclass
@@ -22,6 +26,41 @@ class Found:
     drops: list[float] = field(default_factory=list)
     met: bool = True
     why: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Words:
+    """What the names are ("operators"), what leaving them means ("left in float"), and what else could be asked for."""
+
+    things: str
+    left: str
+    hint: str
+
+
+def within(
+    names: Sequence[str], alone: Callable[[str], float], drop: Drop, budget: float, words: Words,
+    progress: Progress | None = None,
+) -> Found:  # fmt: skip
+    """What to leave as it is of `names`, which are ranked by `alone`: dB of the outputs where one alone is changed.
+
+    Nothing is ranked where the budget is met at once. ConversionError where it can't be met.
+    """
+    drop = cache(drop)
+    if (worst := drop(frozenset())) <= budget:
+        return Found([], [worst])
+    damage: dict[str, float] = {}
+    for done, name in enumerate(names):
+        damage[name] = alone(name)
+        if progress:
+            progress(f"ranking {words.things}", done + 1, len(names))
+    found = search(sorted(names, key=lambda name: damage[name]), drop, budget)
+    if not found.met:
+        raise ConversionError(
+            f"the budget of {budget:g} can't be met: the best drop is {found.drops[-1]:.4g}, with {len(found.floats)} "
+            f"of {len(names)} {words.things} {words.left} ({found.drops[0]:.4g} with none)",
+            hint=words.hint,
+        )
+    return found
 
 
 def search(ranked: Sequence[str], drop: Drop, budget: float) -> Found:

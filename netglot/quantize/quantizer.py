@@ -15,7 +15,7 @@ from netglot.ir.graph import Graph, Value
 from netglot.passes.integer_grids import DEQUANTIZE
 from netglot.passes.match import nodes
 from netglot.quantize import choose
-from netglot.quantize.budget import RANKING, Found, search
+from netglot.quantize.budget import RANKING, Found, Progress, Words, within
 from netglot.quantize.correct import correct_biases
 from netglot.quantize.data import Few, Samples, of_images, open_samples
 from netglot.quantize.equalize import equalize
@@ -28,7 +28,9 @@ from netglot.quantize.run import SampleSet
 from netglot.quantize.scheme import Scheme
 from netglot.quantize.smooth import channels_to_observe, smooth
 
-Progress = Callable[[str, int, int], None]  # what is being done, samples done, of how many
+IN_FLOAT = Words(
+    "operators", "left in float", "Give more --calibrate data or another --method, or take --quantize int16x8 or fp16."
+)
 
 
 @dataclass
@@ -180,16 +182,16 @@ class Quantizer:
             return Found()
         assert self.evaluation is not None  # as check() has it
         plain, data = _uncorrected(best), self.evaluation
-        if (drop := self._drop(best, frozenset(), data)) <= budget:
-            return Found([], [drop])
-        names = self._choices(best)
-        found = search(self._ranked(plain, names), lambda some: self._drop(best, some, data), budget)
-        if not found.met:
-            raise ConversionError(
-                f"the budget of {budget:g} can't be met: the best drop is {found.drops[-1]:.4g}, with "
-                f"{len(found.floats)} of {len(names)} operators left in float ({found.drops[0]:.4g} with none)",
-                hint="Give more --calibrate data or another --method, or take --quantize int16x8 or fp16.",
-            )
+        names, few = self._choices(best), Few(data, RANKING)
+
+        def alone(name: str) -> float:
+            graph = self._quantised(plain, frozenset(names) - {name})
+            return min(self._agreement(graph, few).sqnr.values(), default=np.inf)
+
+        def drop(floats: frozenset[str]) -> float:
+            return self._agreement(self._quantised(best, floats), data).drop
+
+        found = within(names, alone, drop, budget, IN_FLOAT, self.progress)
         if found.floats:
             whole = self._result(best, self._quantised(plain), Found())
             found.why = why(whole, found.floats, Few(data), self.executor)
@@ -200,21 +202,6 @@ class Quantizer:
         nodes = choose.integer_nodes(best.graph, self.scheme)
         everything = self.scheme.needs_data
         return [node.name for node in nodes if everything or choose.layer_axis(node) is not None]
-
-    def _drop(self, trial: Trial, floats: frozenset[str], data: Samples) -> float:
-        return self._agreement(self._quantised(trial, floats), data).drop
-
-    def _ranked(self, best: Trial, names: list[str]) -> list[str]:
-        """The operators, first the one that does most damage where it alone is quantised."""
-        few = Few(self.evaluation or self._data, RANKING)
-        everything = frozenset(names)
-        damage: dict[str, float] = {}
-        for done, name in enumerate(names):
-            alone = self._agreement(self._quantised(best, everything - {name}), few)
-            damage[name] = min(alone.sqnr.values(), default=np.inf)
-            if self.progress:
-                self.progress("ranking operators", done + 1, len(names))
-        return sorted(names, key=lambda name: damage[name])
 
 
 def _why_none(graph: Graph, chosen: Scheme) -> str:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Executor
+from functools import cache
 from math import inf
 
-from netglot.errors import ConversionError
 from netglot.ir.graph import Graph
 from netglot.passes.stored_weights import weights
-from netglot.quantize.budget import RANKING, Found, search
+from netglot.quantize.budget import RANKING, Found, Progress, Words, within
 from netglot.quantize.compress import compress, open_stored
 from netglot.quantize.data import Few, Samples
 from netglot.quantize.measure import agreement
 
-Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
+AS_THEY_ARE = Words(
+    "weights", "left as they are", "Ask --compress for less: a smaller share for prune, more bits for palettize."
+)
 
 
 def spare(
@@ -40,20 +41,12 @@ def spare(
     def drop(kept: frozenset[str]) -> float:
         return agreement(graph, mixed(kept), data, executor=executor).drop
 
-    if (worst := drop(frozenset())) <= budget:
-        return Found([], [worst])
-    few, damage = Few(data, RANKING), dict.fromkeys(names, inf)
-    for done, name in enumerate(names):
-        alone = agreement(graph, mixed(frozenset(names) - {name}), few, executor=executor)
-        damage[name] = min(alone.sqnr.values(), default=inf)
-        if progress:
-            progress("ranking weights", done + 1, len(names))
-    found = search(sorted(names, key=lambda name: damage[name]), drop, budget)
-    if not found.met:
-        raise ConversionError(
-            f"the budget of {budget:g} can't be met: the best drop is {found.drops[-1]:.4g}, with {len(found.floats)} "
-            f"of {len(names)} weights left as they are ({found.drops[0]:.4g} with none)",
-            hint="Ask --compress for less: a smaller share for prune, more bits for palettize.",
-        )
-    found.why = {name: f"with it alone compressed the outputs are at {damage[name]:.1f} dB" for name in found.floats}
+    few, everything = Few(data, RANKING), frozenset(names)
+
+    @cache
+    def alone(name: str) -> float:
+        return min(agreement(graph, mixed(everything - {name}), few, executor=executor).sqnr.values(), default=inf)
+
+    found = within(names, alone, drop, budget, AS_THEY_ARE, progress)
+    found.why = {name: f"with it alone compressed the outputs are at {alone(name):.1f} dB" for name in found.floats}
     return found
