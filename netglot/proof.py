@@ -75,7 +75,7 @@ def tolerance(graph: Graph, target: Target) -> float:
     if target.shrink is not None and target.shrink.quantize not in (None, "fp16"):
         return RTOL["integers"]
     if target.format.name == "tflite" and _on_integers(graph):
-        return RTOL["integers"]
+        return RTOL["steps"]
     if target.is_half or any(value.dtype == np.float16 for value in graph.values()):
         return RTOL["float16"]
     rearranges = target.format.name == "cpp" and not target.options.get("exact")
